@@ -1,0 +1,44 @@
+"""One controller at a time on a host: a lock that the kernel lets go when its agent ends, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from typing import TYPE_CHECKING
+
+from wxops.agent.journal import state_directory
+
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
+
+
+class HostLock:
+    """The lock file holds who has it, as JSON, for the controller that comes second."""
+
+    def __init__(self, directory: Optional[str] = None) -> None:
+        self.path = os.path.join(directory or state_directory(), "lock")
+        self._descriptor: Optional[int] = None
+
+    def take(self, holder: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+        """Take the lock; None if that worked, else who has it. Raises OSError when the file cannot be made."""
+        os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = os.read(descriptor, 65536)
+            os.close(descriptor)
+            return _holder(other)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        self._descriptor = descriptor
+        return None
+
+
+def _holder(text: bytes) -> Dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,191 @@
+"""One run's work on this host: tasks in, results out, with the lock, the journal and the overlay that belong to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+import threading
+import time
+import traceback
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from wxops.agent import wire
+from wxops.agent.change import Change, Link, View
+from wxops.agent.content import SMALL, Content
+from wxops.agent.failure import ModuleFailure, Stopped
+from wxops.agent.journal import Journal
+from wxops.agent.lock import HostLock
+from wxops.agent.process import Running
+
+if TYPE_CHECKING:
+    import queue
+    from typing import Any, Callable, Dict, Optional, Tuple
+
+    Send = Callable[..., None]
+    Frames = queue.Queue[Tuple[Optional[int], bytes]]
+
+
+class ControllerLink(Link):
+    """The controller at the other end of the frames."""
+
+    def __init__(self, send: Send, frames: Frames, verbose: bool) -> None:
+        self._send, self._frames = send, frames
+        self.output = self._output if verbose else None
+
+    def _output(self, number: int, line: bytes) -> None:
+        self._send(wire.OUTPUT, bytes([number]) + line)
+
+    def upload(self, content: Content) -> None:
+        """Send a file's bytes to the controller, before the result that speaks of them."""
+        for chunk in content.chunks():
+            self._send(wire.DATA, chunk)
+        self._send(wire.DATA)
+
+    def fetch(self, name: str) -> Content:
+        """Content that the controller has, by name; large content goes to an unnamed file on disk."""
+        self._send(wire.NEED, name.encode("utf-8"))
+        spool = tempfile.SpooledTemporaryFile(max_size=SMALL)  # noqa: SIM115  it lives as long as the content
+        size = 0
+        while True:
+            kind, payload = self._frames.get()
+            if kind != wire.DATA:
+                raise Stopped("the link ended while %s was being sent" % name)
+            if not payload:
+                break
+            spool.write(payload)
+            size += len(payload)
+        if size <= SMALL:
+            spool.seek(0)
+            return Content(spool.read())
+        spool.flush()
+        return Content(path="/proc/self/fd/%d" % spool.fileno(), spool=spool)
+
+
+class Session:
+    """Answers CONFIGURE, MODULE, TASK and SETTLE frames until the link ends."""
+
+    def __init__(self, send: Send, frames: Frames, add_sources: Callable[[Dict[str, str]], None]) -> None:
+        self._send, self._frames, self._add_sources = send, frames, add_sources
+        self._stop = threading.Event()
+        self.running = Running()
+        self.lock = HostLock()
+        self.view = View()
+        self.journal = Journal("none")
+        self.check = False
+        self._link = Link()
+
+    def serve(self) -> None:
+        answers = {wire.CONFIGURE: self._configure, wire.MODULE: self._add_sources, wire.TASK: self._task,
+                   wire.SETTLE: self._settle}  # fmt: skip
+        while True:
+            kind, payload = self._frames.get()
+            if kind is None:
+                return
+            answers[kind](json.loads(payload.decode("utf-8")))
+
+    def cancel(self) -> None:
+        """Ctrl-C: end a running command, change nothing more."""
+        self._stop.set()
+        self.running.interrupt()
+
+    def link_lost(self) -> None:
+        """What runs comes to its end (half a package is worse than one too many); nothing new begins."""
+        self._stop.set()
+
+    def _configure(self, about: Dict[str, Any]) -> None:
+        """Take the lock and say who answers. A check run takes no lock: it changes nothing."""
+        self.check = about["check"]
+        self._link = ControllerLink(self._send, self._frames, about["verbose"])
+        self.journal = Journal(about["run"], about.get("about"))
+        hello: Dict[str, Any] = {
+            "pid": os.getpid(), "euid": os.geteuid(), "python": platform.python_version(),
+            "boot_id": _boot_id(), "holder": None, "time": time.time(),
+        }  # fmt: skip
+        if about["lock"]:
+            try:
+                hello["holder"] = self.lock.take(about["about"])
+            except OSError as error:
+                hello["warning"] = "no lock: %s cannot be written (%s)" % (self.lock.path, error.strerror)
+        self._reply(wire.HELLO, hello)
+
+    def _task(self, task: Dict[str, Any]) -> None:
+        """Run a module for each item; an item that fails does not stop the others, as in Ansible's loops."""
+        for index, arguments in enumerate(task["items"]):
+            started = time.time()
+            result = self._run(task, arguments)
+            result["ms"] = round((time.time() - started) * 1000, 1)
+            self._reply(wire.RESULT, {"item": index, "result": result})
+        self._send(wire.DONE)
+
+    def _run(self, task: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
+        change = Change(
+            self.view, self.journal, check=task.get("check", self.check), stop=self._stop, task=task["task"],
+            module=task["module"], link=self._link, running=self.running, inverse=task.get("rollback"),
+            journaled=task.get("journaled", True),
+        )  # fmt: skip
+        result: Dict[str, Any] = {}
+        try:
+            change.stop_if_asked()
+            with _environment(task.get("environment") or {}):
+                module = import_module("wxops.agent.modules." + task["module"])
+                result = getattr(module, task["module"])(change, **arguments) or {}
+        except ModuleFailure as failure:
+            result = dict(failure.result, failed=True)
+        except Stopped as stopped:
+            result = {"failed": True, "msg": str(stopped), "stopped": True}
+        except Exception as error:
+            result = {"failed": True, "msg": _unexpected(error), "exception": traceback.format_exc()}
+        return self._outcome(change, result)
+
+    def _outcome(self, change: Change, result: Dict[str, Any]) -> Dict[str, Any]:
+        result["changed"] = bool(result.get("changed", change.changed))
+        if change.diffs:
+            result["diff"] = change.diffs
+        if change.sequences:
+            result["steps"] = change.sequences
+        if change.warnings:
+            result["warnings"] = change.warnings
+        return result
+
+    def _settle(self, judged: Dict[str, Any]) -> None:
+        for sequence in judged["steps"]:
+            self.journal.void(sequence)
+
+    def _reply(self, kind: int, value: Any) -> None:
+        self._send(kind, json.dumps(value, separators=(",", ":"), default=str).encode("utf-8"))
+
+
+class _environment:
+    """The task's `environment:` for modules and the commands that they run."""
+
+    def __init__(self, values: Dict[str, str]) -> None:
+        self.values, self.before = values, {}  # type: Dict[str, str], Dict[str, Optional[str]]
+
+    def __enter__(self) -> None:
+        self.before = {name: os.environ.get(name) for name in self.values}
+        os.environ.update(self.values)
+
+    def __exit__(self, *_: Any) -> None:
+        for name, value in self.before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _unexpected(error: Exception) -> str:
+    if isinstance(error, OSError):
+        place = " (%s)" % error.filename if error.filename else ""
+        return "%s%s" % (error.strerror or error, place)
+    return "%s: %s" % (type(error).__name__, error)
+
+
+def _boot_id() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
