@@ -1,1 +1,69 @@
+"""Modules with a part on the controller: one typed function a file, named as the module. A file here is a module.
 
+An action's signature is its interface, as a host module's is; its first parameter is the `Call`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wxops.playbook.templating import Templar
+    from wxops.transport.tunnel import UnixSocket
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Content on the controller that an agent may ask for by `name` (its NEED frame)."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+class Call(ABC):
+    """One task (or loop item) on one host, as an action sees it."""
+
+    host: str
+    task: str
+    check: bool
+    diff: bool
+    templar: Templar
+    """Renders with the variables of this host and item."""
+
+    @abstractmethod
+    def run(self, module: str, arguments: Mapping[str, Any]) -> Result:
+        """Run a module on the host and return its result. A failed one raises TaskFailed with that result."""
+
+    @abstractmethod
+    def find(self, name: str, folder: str) -> Path:
+        """A file on the controller as Ansible looks for it: the role's FOLDER/, the role, the playbook's FOLDER/, the
+
+        playbook. Raises InputError that lists where it looked.
+        """
+
+    @abstractmethod
+    def offer(self, content: Path | bytes) -> Offer:
+        """Make content available to the host's module, which takes it by `change.link.fetch(name)` if it needs it."""
+
+    @abstractmethod
+    def receive(self, path: Path) -> None:
+        """Where the next content that the host's module sends with `change.link.upload(content)` is to be written
+
+        (to a temporary name beside `path`, then renamed).
+        """
+
+    @abstractmethod
+    def socket(self, path: str) -> UnixSocket:
+        """A UNIX socket of the host, tunnelled through the same link; it acts like a connected socket."""
+
+
+def succeed(**result: Any) -> Result:
+    """A result that changed nothing."""
+    return {"changed": False, **result}
