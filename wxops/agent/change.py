@@ -120,8 +120,7 @@ class Change(Files):
         self.diffs.append(of.diff(name, before, after))
         self.changed = True
         if self.check:
-            fresh = after.get("type") == "directory" and before.get("type") != "directory"
-            self.view.overlay[kind, name] = dict(after, fresh=True) if fresh else after
+            self.view.overlay[kind, name] = of.predict(before, after)
             return True
         saved = of.save(name, before, after, self.journal)
         step = self.begin(kind, name, saved, of.fingerprint(after))

@@ -7,6 +7,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from wxops.agent import wire
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO, Callable, Dict
 
     from wxops.agent.session import Frames
+
+SILENCE_S = 60
+"""A controller that says nothing for so long, not even PING, is gone: its host must not stay locked for hours."""
 
 STREAM_FRAMES = (wire.OPEN, wire.STREAM, wire.CLOSE)
 
@@ -39,12 +43,11 @@ def serve(link: BinaryIO, add_sources: Callable[[Dict[str, str]], None]) -> None
     """Answer frames until the link ends. `link` is the buffered standard input, on a descriptor of its own."""
     out = Link(os.dup(1))
     _detach_standard_streams()
-    frames: Frames = queue.Queue()
-    session = Session(out.send, frames, add_sources)
-    tunnels = Tunnels(out.send)
-    threading.Thread(target=_read, args=(link, frames, session, tunnels), daemon=True).start()
+    reader = Reader(link, out, add_sources)
+    for work in (reader.read, reader.watch):
+        threading.Thread(target=work, daemon=True).start()
     with contextlib.suppress(BrokenPipeError):  # the controller is gone; what was running has come to its end
-        session.serve()
+        reader.session.serve()
     os._exit(0)  # not sys.exit: a thread stuck in a dead mount must not keep the agent alive
 
 
@@ -57,17 +60,40 @@ def _detach_standard_streams() -> None:
     sys.stdout = sys.stderr
 
 
-def _read(link: BinaryIO, frames: Frames, session: Session, tunnels: Tunnels) -> None:
-    """Sort what arrives: tunnels and cancels at once, the rest in order for the session."""
-    try:
-        while True:
-            kind, payload = wire.read_frame(link.read)
-            if kind in STREAM_FRAMES:
-                tunnels.take(kind, payload)
-            elif kind == wire.CANCEL:
-                session.cancel()
-            else:
-                frames.put((kind, payload))
-    except (wire.WireError, OSError, ValueError):
-        session.link_lost()
-        frames.put((None, b""))
+class Reader:
+    """Sorts what arrives: tunnels, pings and cancels at once, the rest in order for the session."""
+
+    def __init__(self, link: BinaryIO, out: Link, add_sources: Callable[[Dict[str, str]], None]) -> None:
+        self._link, self._out = link, out
+        self._frames: Frames = queue.Queue()
+        self._heard = time.monotonic()
+        self.session = Session(out.send, self._frames, add_sources)
+        self._tunnels = Tunnels(out.send)
+
+    def read(self) -> None:
+        try:
+            while True:
+                self._take(*wire.read_frame(self._link.read))
+        except (wire.WireError, OSError, ValueError):
+            self._lost()
+
+    def watch(self) -> None:
+        """A link that was cut without a word shows only in silence."""
+        while time.monotonic() - self._heard < SILENCE_S:
+            time.sleep(SILENCE_S / 4)
+        self._lost()
+
+    def _take(self, kind: int, payload: bytes) -> None:
+        self._heard = time.monotonic()
+        if kind in STREAM_FRAMES:
+            self._tunnels.take(kind, payload)
+        elif kind == wire.PING:
+            self._out.send(wire.PONG)
+        elif kind == wire.CANCEL:
+            self.session.cancel()
+        else:
+            self._frames.put((kind, payload))
+
+    def _lost(self) -> None:
+        self.session.link_lost()
+        self._frames.put((None, b""))

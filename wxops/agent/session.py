@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 import traceback
+import zlib
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,8 @@ class Session:
             kind, payload = self._frames.get()
             if kind is None:
                 return
-            answers[kind](json.loads(payload.decode("utf-8")))
+            text = zlib.decompress(payload) if kind == wire.MODULE else payload
+            answers[kind](json.loads(text.decode("utf-8")))
 
     def cancel(self) -> None:
         """Ctrl-C: end a running command, change nothing more."""

@@ -18,17 +18,18 @@ CHUNK = 256 * 1024  # of file content; research: frames of 256 KiB to 1 MiB keep
 
 # controller to agent
 CONFIGURE = ord("C")  # JSON: run id, check, verbose, ...; answered by HELLO
-MODULE = ord("M")  # JSON: {"name", "source"} of modules sent when a task first needs them
+MODULE = ord("M")  # zlib-compressed JSON: {path: source} of the modules that a task is the first to need
 TASK = ord("T")  # JSON: {"module", "items": [args, ...], ...}
 SETTLE = ord("S")  # JSON: {"sequences": [...]}: the controller judged these steps to be no change
 CANCEL = ord("K")  # empty: stop at the next safe point
+PING = ord("P")  # empty; answered by PONG at once, also while a task runs
 # agent to controller
 HELLO = ord("H")  # JSON: who and what answers
 RESULT = ord("R")  # JSON: {"item": index, "result": {...}}
 DONE = ord("E")  # empty: all items of the task have answered
 OUTPUT = ord("O")  # 1 byte (1 stdout, 2 stderr), then text of a running command
 NEED = ord("N")  # the content's name (UTF-8); answered by DATA frames
-LOG = ord("L")  # UTF-8 text, shown with -vvv
+PONG = ord("p")  # empty
 # both ways
 DATA = ord("D")  # a chunk of content; an empty one ends it
 OPEN = ord("o")  # 4 bytes of stream id, then a path of a UNIX socket on the host (controller to agent)

@@ -39,6 +39,10 @@ class Kind:
         """The state after: what is wanted, and for the rest what was there before."""
         return dict(before, **wanted)
 
+    def predict(self, before: State, after: State) -> State:
+        """What `read` would return after `write`: the overlay of check mode holds it."""
+        return after
+
     def save(self, name: str, before: State, after: State, journal: Journal) -> State:
         """The state before as the journal keeps it: JSON-able, with its bytes safe on disk."""
         return before

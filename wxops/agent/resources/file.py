@@ -94,6 +94,12 @@ class FileKind(Kind):
             del after["mtime_ns"]
         return after
 
+    def predict(self, before: State, after: State) -> State:
+        if after["type"] == "absent" or before["type"] == after["type"]:
+            return after
+        fresh = {"uid": os.geteuid(), "gid": os.getegid(), "mode": 0o777, "fresh": after["type"] == "directory"}
+        return dict(fresh, **after)
+
     def save(self, name: str, before: State, after: State, journal: Journal) -> State:
         saved = {key: value for key, value in before.items() if key != "content"}
         content = before.get("content")

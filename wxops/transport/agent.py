@@ -1,0 +1,255 @@
+"""The controller's end of an agent: tasks go in, results come out, content and sockets travel beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import queue
+import shlex
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wxops.agent import wire
+from wxops.errors import HostUnreachable
+from wxops.transport import bootstrap
+from wxops.transport.handshake import shake_hands
+from wxops.transport.options import Become, ConnectionOptions
+from wxops.transport.pipe import LocalPipe, Pipe, SSHPipe
+from wxops.transport.ssh import SSHSession
+from wxops.transport.tunnel import UnixSocket
+
+MISSED_PINGS = 3
+Output = Callable[[int, str], None]
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """The run that an agent serves: its id, and what stands in the host's journal and lock about it."""
+
+    run: str
+    about: Mapping[str, Any] = field(default_factory=dict)
+    check: bool = False
+    verbose: bool = False
+
+
+@dataclass
+class Traffic:
+    """What went over one link. bursts: times we spoke after the host had (network round trips)."""
+
+    sent: int = 0
+    received: int = 0
+    bursts: int = 0
+
+
+class Agent:
+    """An agent that runs on one host under one user."""
+
+    def __init__(self, options: ConnectionOptions, become: Become | None, identity: RunIdentity) -> None:
+        """Connect and start it. Raises HostUnreachable."""
+        self.options = options
+        self.traffic = Traffic()
+        self._offers: dict[str, Path | bytes] = {}
+        self._sent_modules: set[str] = set()
+        self._sockets: dict[int, UnixSocket] = {}
+        self._ids = itertools.count(1)
+        self._writing = threading.Lock()
+        self._frames: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
+        self._lost: HostUnreachable | None = None
+        self._heard = True
+        self._receive_at: Path | None = None
+        self._pipe = _start(options, become)
+        try:
+            greeting = shake_hands(self._pipe, options, become)
+        except BaseException:
+            self._pipe.close()
+            raise
+        self.banner, self._buffer = greeting.banner, bytearray(greeting.rest)
+        self._write(bootstrap.payload() + wire.pack_json(wire.CONFIGURE, {
+            "run": identity.run, "about": dict(identity.about), "check": identity.check, "verbose": identity.verbose,
+            "lock": not identity.check}))  # fmt: skip
+        threading.Thread(target=self._read, name=f"link to {options.name}", daemon=True).start()
+        self.hello: dict[str, Any] = json.loads(self._next(wire.HELLO)[1])
+
+    def run(self, module: str, items: list[dict[str, Any]], *, output: Output | None = None,
+            **task: Any) -> Iterator[tuple[int, dict[str, Any]]]:  # fmt: skip
+        """Run a module for each item of arguments; yields (index, result) as they come."""
+        frames = b""
+        if module not in self._sent_modules:
+            frames = wire.pack(wire.MODULE, zlib.compress(json.dumps(bootstrap.module_sources(module)).encode()))
+            self._sent_modules.add(module)
+        self._write(frames + wire.pack_json(wire.TASK, {"module": module, "items": items, **task}))
+        while True:
+            kind, payload = self._next(wire.RESULT, wire.DONE, wire.NEED, wire.DATA, wire.OUTPUT)
+            if kind == wire.DONE:
+                return
+            if kind == wire.RESULT:
+                answer = json.loads(payload)
+                yield answer["item"], answer["result"]
+            elif kind == wire.NEED:
+                self._send_content(payload.decode())
+            elif kind == wire.DATA:
+                self._receive(payload)
+            elif output is not None:
+                output(payload[0], payload[1:].decode("utf-8", "replace"))
+
+    def offer(self, name: str, content: Path | bytes) -> None:
+        """Content that the agent may ask for while a task runs."""
+        self._offers[name] = content
+
+    def receive_at(self, path: Path) -> None:
+        """Where the next content that the agent sends is written."""
+        self._receive_at = path
+        with contextlib.suppress(FileNotFoundError):
+            _partial(path).unlink()
+
+    def settle(self, steps: list[int]) -> None:
+        """Tell the journal that the playbook judged these steps to be no change."""
+        self._write(wire.pack_json(wire.SETTLE, {"steps": steps}))
+
+    def open_socket(self, path: str) -> UnixSocket:
+        """A UNIX socket of the host, through this link."""
+        stream = next(self._ids)
+        prefix = wire.STREAM_ID.pack(stream)
+        connection = UnixSocket(stream, lambda kind, data: self._write(wire.pack(kind, prefix + data)))
+        self._sockets[stream] = connection
+        self._write(wire.pack(wire.OPEN, prefix + path.encode()))
+        return connection
+
+    def cancel(self) -> None:
+        """Ask the agent to change nothing more and to end a running command."""
+        with contextlib.suppress(HostUnreachable):
+            self._write(wire.pack(wire.CANCEL))
+
+    def close(self) -> None:
+        self._lost = self._lost or HostUnreachable("the connection was closed")
+        self._pipe.close()
+
+    def _write(self, data: bytes) -> None:
+        if self._lost is not None:
+            raise self._lost
+        try:
+            with self._writing:
+                self.traffic.sent += len(data)
+                self.traffic.bursts += self._heard
+                self._heard = False
+                self._pipe.write(data)
+        except (OSError, EOFError):
+            raise self._lost or self._gone("the connection broke") from None
+
+    def _next(self, *kinds: int) -> tuple[int, bytes]:
+        """The next frame for the task at hand. Raises HostUnreachable when the link is lost."""
+        kind, payload = self._frames.get()
+        if kind not in kinds:
+            raise self._lost or self._gone(f"it sent a frame of type {kind} that was not expected")
+        return kind, payload
+
+    def _read(self) -> None:
+        """The reader thread: frames for tasks into the queue, streams to their sockets."""
+        try:
+            while True:
+                kind, payload = wire.read_frame(self._exactly)
+                if kind in (wire.STREAM, wire.CLOSE):
+                    self._feed(kind, payload)
+                elif kind != wire.PONG:
+                    self._frames.put((kind, payload))
+        except HostUnreachable as error:
+            self._lost = self._lost or error
+        except (wire.WireError, OSError, EOFError, ValueError):
+            self._lost = self._lost or self._gone("the connection or the agent ended")
+        for connection in list(self._sockets.values()):
+            connection.ended("the connection to the host is lost")
+        self._frames.put((0, b""))
+
+    def _exactly(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            self._buffer += self._more()
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return data
+
+    def _more(self) -> bytes:
+        """The next bytes; asks a silent host whether it lives, and gives up after MISSED_PINGS answers failed to come."""
+        missed = 0
+        while True:
+            data = self._pipe.read()
+            if data:
+                self.traffic.received += len(data)
+                self._heard = True
+                return data
+            if data == b"":
+                raise wire.EndOfStream("the link ended")
+            self._pipe.read_error()  # unread, it would fill the channel's window
+            if not self._pipe.wait(self.options.keepalive):
+                if missed == MISSED_PINGS:
+                    silent = time.strftime("%H:%M:%S")
+                    raise self._gone(f"no sign of life for {self.options.keepalive * (missed + 1):g} s (at {silent})")
+                missed += 1
+                threading.Thread(target=self._ping, daemon=True).start()  # a full channel must not block this thread
+
+    def _ping(self) -> None:
+        with contextlib.suppress(HostUnreachable), self._writing:
+            heard = self._heard
+            self._pipe.write(wire.pack(wire.PING))
+            self._heard = heard
+
+    def _gone(self, why: str) -> HostUnreachable:
+        return HostUnreachable(f"lost: {why}", fix="what was done so far stands in the host's journal: run again, or roll back")
+
+    def _feed(self, kind: int, payload: bytes) -> None:
+        (stream,) = wire.STREAM_ID.unpack(payload[: wire.STREAM_ID.size])
+        connection, rest = self._sockets.get(stream), payload[wire.STREAM_ID.size :]
+        if connection is None:
+            return
+        if kind == wire.CLOSE:
+            self._sockets.pop(stream, None)
+            connection.ended(rest.decode("utf-8", "replace"))
+        else:
+            connection.feed(rest)
+
+    def _send_content(self, name: str) -> None:
+        content = self._offers[name]
+        if isinstance(content, bytes):
+            chunks: Iterator[bytes] = (content[at : at + wire.CHUNK] for at in range(0, len(content), wire.CHUNK))
+            for chunk in chunks:
+                self._write(wire.pack(wire.DATA, chunk))
+        else:
+            with content.open("rb") as file:
+                while chunk := file.read(wire.CHUNK):
+                    self._write(wire.pack(wire.DATA, chunk))
+        self._write(wire.pack(wire.DATA))
+
+    def _receive(self, chunk: bytes) -> None:
+        path = self._receive_at
+        if path is None:
+            raise self._gone("it sent content that nobody asked for")
+        partial = _partial(path)
+        if chunk:
+            with partial.open("ab") as file:
+                file.write(chunk)
+        else:
+            partial.touch()
+            partial.replace(path)
+            self._receive_at = None
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.wxops-new")
+
+
+def _start(options: ConnectionOptions, become: Become | None) -> Pipe:
+    """Start the bootstrap on the host."""
+    command = bootstrap.command_line(options.interpreters, become)
+    if options.connection == "local":
+        return LocalPipe(shlex.split(command))
+    session = SSHSession(options)
+    try:
+        return SSHPipe(session, command)
+    except BaseException:
+        session.close()
+        raise

@@ -1,0 +1,79 @@
+"""From a started command to an agent that reads frames: banners skipped, sudo's prompt answered once."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from wxops.errors import HostUnreachable
+from wxops.transport.bootstrap import MARK, NO_PYTHON, PROMPT
+from wxops.transport.options import Become, ConnectionOptions
+from wxops.transport.pipe import Pipe
+
+BANNER_LIMIT = 256 * 1024
+
+REFUSALS = {
+    "incorrect password attempt": "sudo refuses the password of {user!r}",
+    "Sorry, try again": "sudo refuses the password of {user!r}",
+    "a password is required": "sudo on the host wants a password",
+    "is not in the sudoers file": "{user!r} may not use sudo on the host",
+    "is not allowed to execute": "sudo does not allow {user!r} to run commands as {become!r}",
+    "unknown user": "sudo on the host knows no user {become!r}",
+    "must have a tty": "sudo on the host wants a terminal (requiretty)",
+    "sudo: not found": "there is no sudo on the host",
+    "sudo: command not found": "there is no sudo on the host",
+}
+REMEDIES = {
+    "sudo refuses the password": "give the right one with --ask-become-pass or ansible_become_password; "
+    "it was tried once only, so that the account is not locked",
+    "sudo on the host wants a password": "give it with --ask-become-pass (-K) or --become-password-file",
+    "sudo on the host wants a terminal": "remove `Defaults requiretty` for this user in /etc/sudoers",
+}
+
+
+@dataclass
+class Greeting:
+    """What was said before the agent's first byte, and what was read beyond it."""
+
+    banner: str
+    rest: bytes
+
+
+def shake_hands(pipe: Pipe, options: ConnectionOptions, become: Become | None) -> Greeting:
+    """Wait for the first stage's mark. Raises HostUnreachable with what the host said instead."""
+    deadline = time.monotonic() + options.timeout
+    out, err, answered = b"", b"", False
+    mark = f"\n{MARK}\n".encode()
+    while mark not in out:
+        if not pipe.wait(deadline - time.monotonic()):
+            raise _failed(options, become, out, err, f"no agent started within {options.timeout:g} s")
+        data, error = pipe.read(), pipe.read_error()
+        out, err = out + (data or b""), err + (error or b"")
+        if PROMPT.encode() in err and not answered and become is not None and become.password is not None:
+            pipe.write(become.password.encode() + b"\n")
+            answered = True
+            err = err.replace(PROMPT.encode(), b"", 1)
+        elif answered and PROMPT.encode() in err:  # a second prompt: never spend a second attempt
+            raise _failed(options, become, out, b"Sorry, try again", "")
+        if data == b"" or len(out) > BANNER_LIMIT:
+            pipe.wait(0.2)
+            raise _failed(options, become, out, err + (pipe.read_error() or b""), "the login ended")
+    banner, _, rest = out.partition(mark)
+    return Greeting(banner.decode("utf-8", "replace").strip(), rest)
+
+
+def _failed(options: ConnectionOptions, become: Become | None, out: bytes, err: bytes, why: str) -> HostUnreachable:
+    """The reason in the operator's words, from what the host printed."""
+    said = (err + out).decode("utf-8", "replace").replace(PROMPT, "").strip()
+    if NO_PYTHON in said:
+        return HostUnreachable(
+            f"there is no Python on the host (tried {', '.join(options.interpreters)})",
+            fix="install python3 (3.7 or later) there, or set ansible_python_interpreter",
+        )
+    words = {"user": options.user or "the login user", "become": become.user if become else ""}
+    for sign, meaning in REFUSALS.items():
+        if sign in said:
+            what = meaning.format(**words)
+            remedy = next((text for start, text in REMEDIES.items() if what.startswith(start)), None)
+            return HostUnreachable(what, fix=remedy)
+    return HostUnreachable(f"{why}; the host said: {said[-500:] or 'nothing'}")

@@ -1,0 +1,120 @@
+"""The byte streams of a command that runs elsewhere: over SSH or on this machine, the same few methods."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import subprocess
+from abc import ABC, abstractmethod
+
+import paramiko
+
+from wxops.transport.ssh import SSHSession
+
+CHUNK = 64 * 1024
+
+
+class Pipe(ABC):
+    """Standard input, output and error of a command. Reads return b"" at the end of a stream."""
+
+    @abstractmethod
+    def wait(self, seconds: float | None) -> bool:
+        """Until something can be read; False when `seconds` have passed."""
+
+    @abstractmethod
+    def read(self) -> bytes | None:
+        """What has arrived of its output; None when nothing has."""
+
+    @abstractmethod
+    def read_error(self) -> bytes | None:
+        """What has arrived of its standard error; None when nothing has."""
+
+    @abstractmethod
+    def write(self, data: bytes) -> None:
+        """To its standard input. Raises OSError when it is gone."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the command's streams, and what carried them."""
+
+
+class SSHPipe(Pipe):
+    """A command on a host."""
+
+    def __init__(self, session: SSHSession, command: str) -> None:
+        self._session = session
+        self._channel: paramiko.Channel = session.start(command)
+        self._poll = select.poll()
+        self._poll.register(self._channel.fileno(), select.POLLIN)
+
+    def wait(self, seconds: float | None) -> bool:
+        return bool(self._poll.poll(None if seconds is None else max(0, int(seconds * 1000))))
+
+    def read(self) -> bytes | None:
+        if self._channel.recv_ready():
+            return self._channel.recv(CHUNK)
+        return b"" if self._channel.eof_received or self._channel.closed else None
+
+    def read_error(self) -> bytes | None:
+        return self._channel.recv_stderr(CHUNK) if self._channel.recv_stderr_ready() else None
+
+    def write(self, data: bytes) -> None:
+        self._channel.sendall(data)
+
+    def close(self) -> None:
+        with contextlib.suppress(Exception):  # the link may be gone already
+            self._channel.close()
+        self._session.close()
+
+
+class LocalPipe(Pipe):
+    """A command on this machine (`connection: local`)."""
+
+    def __init__(self, argv: list[str]) -> None:
+        self._process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, start_new_session=True
+        )
+        self._poll = select.poll()
+        self._open = {stream.fileno() for stream in (self._process.stdout, self._process.stderr) if stream}
+        for descriptor in self._open:
+            os.set_blocking(descriptor, False)
+            self._poll.register(descriptor, select.POLLIN | select.POLLHUP)
+
+    def wait(self, seconds: float | None) -> bool:
+        return not self._open or bool(self._poll.poll(None if seconds is None else max(0, int(seconds * 1000))))
+
+    def read(self) -> bytes | None:
+        return self._take(self._process.stdout.fileno()) if self._process.stdout else b""
+
+    def read_error(self) -> bytes | None:
+        return (self._take(self._process.stderr.fileno()) or None) if self._process.stderr else None
+
+    def _take(self, descriptor: int) -> bytes | None:
+        if descriptor not in self._open:
+            return b""
+        try:
+            data = os.read(descriptor, CHUNK)
+        except BlockingIOError:
+            return None
+        if not data:
+            self._open.discard(descriptor)
+            self._poll.unregister(descriptor)
+        return data
+
+    def write(self, data: bytes) -> None:
+        if self._process.stdin is None:
+            raise BrokenPipeError
+        view = memoryview(data)
+        while view:
+            view = view[self._process.stdin.write(view) or 0 :]
+
+    def close(self) -> None:
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream:
+                stream.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,147 @@
+"""An SSH session with a host, by fabric over paramiko: jump hosts, keys, agents and passwords as OpenSSH has them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from typing import Any
+
+import fabric
+import paramiko
+
+from wxops.errors import HostUnreachable
+from wxops.transport import host_keys, ssh_config
+from wxops.transport.options import ConnectionOptions
+
+CONNECTS_AT_ONCE = 30  # sshd's MaxStartups turns more away at a shared jump host
+_connecting = threading.BoundedSemaphore(CONNECTS_AT_ONCE)
+
+
+class SSHSession:
+    """A logged-in connection; `start(command)` opens a channel without a terminal."""
+
+    def __init__(self, options: ConnectionOptions) -> None:
+        """Connect. Raises HostUnreachable with the reason and the remedy."""
+        self._options = options
+        self._settings = ssh_config.load(options.ssh_settings)
+        self._hops: list[fabric.Connection] = []
+        with _connecting:
+            self._connection = self._connect(self._target(), self._jumps())
+
+    def start(self, command: str) -> paramiko.Channel:
+        """Run a command on the host; the channel's streams are binary and apart."""
+        try:
+            channel = self._connection.transport.open_session(timeout=self._options.timeout)
+            channel.exec_command(command)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise HostUnreachable(f"cannot start a command on {self._options.name}: {_reason(error)}") from None
+        return channel
+
+    def close(self) -> None:
+        for connection in [self._connection, *reversed(self._hops)]:
+            with contextlib.suppress(Exception):  # what matters is that the rest closes too
+                connection.close()
+
+    def _target(self) -> fabric.Connection:
+        return self._make(self._options.host, self._options.user, self._options.port)
+
+    def _make(self, host: str, user: str | None, port: int | None) -> fabric.Connection:
+        """A fabric connection, not yet open. The way through jump hosts is ours: fabric takes them in reverse."""
+        config = fabric.Config(ssh_config=self._settings, lazy=True)
+        return fabric.Connection(host, user=user, port=port, config=config, gateway=False)
+
+    def _jumps(self) -> list[fabric.Connection]:
+        """The jump hosts in the order in which they are passed, first the one next to us."""
+        jump = self._settings.lookup(self._options.host).get("proxyjump", "none")
+        if jump.lower() == "none":
+            return []
+        return [self._make(**fabric.Connection.derive_shorthand(hop.strip())) for hop in jump.split(",")]
+
+    def _connect(self, target: fabric.Connection, jumps: list[fabric.Connection]) -> fabric.Connection:
+        before: fabric.Connection | None = None
+        for connection in [*jumps, target]:
+            self._open(connection, before, is_target=connection is target)
+            if connection is not target:
+                self._hops.append(connection)
+            before = connection
+        return target
+
+    def _open(self, connection: fabric.Connection, before: fabric.Connection | None, is_target: bool) -> None:
+        settings = connection.ssh_config
+        files = host_keys.known_hosts_files(settings)
+        client = connection.client
+        for file in [*files, host_keys.SYSTEM_KNOWN_HOSTS]:
+            if file.is_file():
+                client.load_system_host_keys(str(file))
+        client.set_missing_host_key_policy(host_keys.HostKeyPolicy(files[0], self._options.accept_new))
+        connection.connect_timeout = None
+        connection.connect_kwargs = self._login(settings, is_target)
+        try:
+            connection.connect_kwargs["sock"] = self._socket(connection, before)
+            connection.open()
+        except paramiko.BadHostKeyException as error:
+            raise host_keys.changed_key(connection.host, error, files) from None
+        except paramiko.AuthenticationException as error:
+            raise self._refused(connection, error) from None
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise self._unreachable(connection, error) from None
+
+    def _login(self, settings: dict[str, Any], is_target: bool) -> dict[str, Any]:
+        """How to log in: the key or password that was named, else what ssh would try."""
+        options = self._options
+        timeout = options.timeout
+        login: dict[str, Any] = {"timeout": timeout, "banner_timeout": timeout, "auth_timeout": timeout,
+                                 "channel_timeout": timeout}  # fmt: skip
+        keys = [os.path.expanduser(file) for file in settings.get("identityfile", [])]
+        if is_target and options.private_key:
+            keys = [os.path.expanduser(options.private_key)]
+        if is_target and options.password:
+            login["password"] = options.password
+        existing = [key for key in keys if os.path.exists(key)]
+        if is_target and options.private_key and not existing:
+            raise HostUnreachable(f"the private key {options.private_key} does not exist",
+                                  where=options.name, fix="set ansible_ssh_private_key_file, or --private-key")  # fmt: skip
+        if existing:
+            login["key_filename"] = existing
+        only = settings.get("identitiesonly", "no") == "yes" or bool(is_target and options.private_key)
+        login["allow_agent"] = login["look_for_keys"] = not only
+        return login
+
+    def _socket(self, connection: fabric.Connection, before: fabric.Connection | None) -> Any:
+        """The stream to the next hop. Nagle's algorithm is off: with it a small request waits 40 ms for an old answer."""
+        host, port = connection.host, connection.port
+        if before is not None:
+            return before.transport.open_channel("direct-tcpip", (host, port), ("", 0), timeout=self._options.timeout)
+        command = connection.ssh_config.get("proxycommand", "none")
+        if command.lower() != "none":
+            return paramiko.ProxyCommand(command)
+        stream = socket.create_connection((host, port), timeout=self._options.timeout)
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return stream
+
+    def _refused(self, connection: fabric.Connection, error: Exception) -> HostUnreachable:
+        tried = "password" if self._options.password else "key"
+        return HostUnreachable(
+            f"{connection.host}:{connection.port} refuses the login of {connection.user!r} by {tried} ({error})",
+            fix="check ansible_user and ansible_ssh_private_key_file, your ssh-agent (ssh-add -l), "
+            "or give a password with --ask-pass",
+        )
+
+    def _unreachable(self, connection: fabric.Connection, error: Exception) -> HostUnreachable:
+        hop = "" if connection.original_host == self._options.host else " (a jump host)"
+        return HostUnreachable(
+            f"{connection.host}:{connection.port}{hop} cannot be reached: {_reason(error)}",
+            fix=f"is it up, and is that its address? try: ssh -p {connection.port} {connection.user}@{connection.host}",
+        )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, EOFError):
+        return "it closed the connection"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
