@@ -1,0 +1,77 @@
+"""Where vault passwords come from: a file, a script that prints one, a client script that gets the label, a prompt."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from getpass import getpass
+
+from wxops.errors import VaultError
+from wxops.playbook.vault import DEFAULT_ID, VaultKeys, is_encrypted
+
+_LABEL_UNKNOWN = 2  # what a client script exits with when it has no password under that label
+
+
+def vault_keys(
+    vault_ids: Sequence[str] = (),
+    password_files: Sequence[str] = (),
+    ask: bool = False,
+    prompt: Callable[[str], str] = getpass,
+) -> VaultKeys:
+    """Every password that the operator named, opened in order.
+
+    vault_ids:      `LABEL@SOURCE` or `SOURCE`; a source is `prompt` or the path of a file or script (--vault-id).
+    password_files: paths, under the label `default` (--vault-password-file).
+    ask:            prompt for one under the label `default` (--ask-vault-pass).
+    A password file may itself be encrypted with a password named before it.
+    """
+    keys = VaultKeys()
+    for written in [*vault_ids, *(f"{DEFAULT_ID}@{path}" for path in password_files)]:
+        label, source = written.split("@", 1) if "@" in written else (DEFAULT_ID, written)
+        secret = _asked(label, prompt) if source == "prompt" else _from_path(source, label, keys)
+        keys = keys.and_password(label, secret)
+    return keys.and_password(DEFAULT_ID, _asked(DEFAULT_ID, prompt)) if ask else keys
+
+
+def _asked(label: str, prompt: Callable[[str], str]) -> bytes:
+    secret = prompt(f"Vault password ({label}): " if label != DEFAULT_ID else "Vault password: ").strip()
+    if not secret:
+        raise VaultError("the vault password is empty")
+    return secret.encode("utf-8")
+
+
+def _from_path(path: str, label: str, keys: VaultKeys) -> bytes:
+    path = os.path.abspath(os.path.expanduser(path))
+    if not os.path.isfile(path):
+        raise VaultError("there is no such vault password file", where=path)
+    secret = _printed(path, label) if os.access(path, os.X_OK) else _written(path, keys)
+    if not secret:
+        raise VaultError("holds no vault password: it is empty", where=path)
+    return secret
+
+
+def _written(path: str, keys: VaultKeys) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            text = file.read().strip()
+    except OSError as error:
+        raise VaultError(f"cannot be read: {error.strerror}", where=path) from None
+    return keys.decrypt(text, path).strip() if is_encrypted(text) else text
+
+
+def _printed(path: str, label: str) -> bytes:
+    """What a script prints. It keeps the terminal for its own questions; a client script gets the label."""
+    is_client = os.path.splitext(path)[0].endswith("-client")
+    command = [path, "--vault-id", label] if is_client else [path]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    except OSError as error:
+        raise VaultError(
+            f"cannot be run for a vault password: {error.strerror}", where=path, fix="if it is not a script: chmod -x"
+        ) from None
+    if is_client and done.returncode == _LABEL_UNKNOWN:
+        raise VaultError(f"has no vault password under the label {label!r}", where=path)
+    if done.returncode:
+        raise VaultError(f"exited with {done.returncode} when asked for a vault password", where=path)
+    return done.stdout.strip(b"\r\n")
