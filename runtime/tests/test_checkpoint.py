@@ -1,0 +1,141 @@
+"""A directory that cannot be served is refused with a sentence that names what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import run_wxruntime
+from safetensors.torch import load_file, save_file
+
+from wxruntime.checkpoint import CheckpointError, read_checkpoint
+from wxruntime.model import Ernie
+
+
+@pytest.fixture
+def copy(tiny: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny, tmp_path / "copy"))
+
+
+def configure(directory: Path, **values: object) -> None:
+    path = directory / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def split_into_shards(directory: Path) -> None:
+    """The layout of a checkpoint too large for one file."""
+    tensors = load_file(directory / "model.safetensors")
+    names = sorted(tensors)
+    half = len(names) // 2
+    shards = {"model-00001-of-00002.safetensors": names[:half], "model-00002-of-00002.safetensors": names[half:]}
+    for shard, held in shards.items():
+        save_file({name: tensors[name] for name in held}, directory / shard, metadata={"format": "pt"})
+    placed = {name: shard for shard, held in shards.items() for name in held}
+    (directory / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": placed}))
+    (directory / "model.safetensors").unlink()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def overwrite_header(path: Path) -> None:
+    path.write_bytes(b"\xff" * 64 + path.read_bytes()[64:])
+
+
+def lose_a_weight(directory: Path) -> None:
+    tensors = load_file(directory / "model.safetensors")
+    del tensors["model.norm.weight"]
+    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
+
+
+def poison_a_weight(directory: Path) -> None:
+    tensors = load_file(directory / "model.safetensors")
+    tensors["model.norm.weight"] = torch.full_like(tensors["model.norm.weight"], torch.nan)
+    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_a_tiny_checkpoint_is_read(tiny: Path) -> None:
+    checkpoint = read_checkpoint(tiny)
+    assert (checkpoint.model_type, checkpoint.context_length) == ("ernie4_5", 8192)
+    assert checkpoint.stop_tokens == {2}
+    assert checkpoint.temperature == 0, "generation_config.json says do_sample false"
+
+
+def test_the_makers_sampling_is_the_default(copy: Path) -> None:
+    (copy / "generation_config.json").write_text('{"do_sample": true, "temperature": 0.8, "top_p": 0.9}')
+    checkpoint = read_checkpoint(copy)
+    assert (checkpoint.temperature, checkpoint.top_p, checkpoint.stop_tokens) == (0.8, 0.9, {2})
+
+
+def test_shards_are_read_by_their_index(copy: Path) -> None:
+    split_into_shards(copy)
+    assert Ernie(read_checkpoint(copy), "cpu").encode("你好")
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda at: shutil.rmtree(at), "copy is not a directory"),
+        (lambda at: (at / "config.json").unlink(), "no config.json: it is not a checkpoint directory"),
+        (lambda at: (at / "config.json").write_text("{"), "config.json cannot be read"),
+        (lambda at: (at / "config.json").write_text("[]"), "config.json is not a JSON object"),
+        (lambda at: configure(at, model_type="qwen3"), "model_type 'qwen3'; served here: ernie4_5, ernie4_5_moe"),
+        (lambda at: configure(at, max_position_embeddings="long"), "max_position_embeddings is 'long'"),
+        (lambda at: (at / "model.safetensors").rename(at / "pytorch_model.bin"), "no model.safetensors"),
+        (lambda at: cut(at / "model.safetensors"), "model.safetensors is damaged"),
+        (lambda at: overwrite_header(at / "model.safetensors"), "model.safetensors is damaged"),
+        (lambda at: (at / "tokenizer.json").unlink(), "neither tokenizer.json nor tokenizer.model"),
+    ],
+)
+def test_a_wrong_directory_is_refused_before_loading(copy: Path, damage: Callable[[Path], object], says: str) -> None:
+    damage(copy)
+    with pytest.raises(CheckpointError, match=says):
+        read_checkpoint(copy)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda at: (at / "model-00002-of-00002.safetensors").unlink(), "model-00002-of-00002.safetensors is missing"),
+        (lambda at: cut(at / "model-00001-of-00002.safetensors"), "model-00001-of-00002.safetensors is damaged"),
+        (
+            lambda at: shutil.copy(at / "model-00001-of-00002.safetensors", at / "model-00002-of-00002.safetensors"),
+            "model-00002-of-00002.safetensors lacks model.norm.weight",
+        ),
+    ],
+)
+def test_a_damaged_shard_is_named(copy: Path, damage: Callable[[Path], object], says: str) -> None:
+    split_into_shards(copy)
+    damage(copy)
+    with pytest.raises(CheckpointError, match=says):
+        read_checkpoint(copy)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lose_a_weight, "lacks the weight model.norm.weight"),
+        (poison_a_weight, "not finite"),
+        (lambda at: configure(at, hidden_size=32), "cannot be loaded"),
+        (lambda at: (at / "tokenizer.json").write_text("{}"), "tokenizer"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_while_loading(
+    copy: Path, damage: Callable[[Path], object], says: str
+) -> None:
+    damage(copy)
+    with pytest.raises(CheckpointError, match=says):
+        Ernie(read_checkpoint(copy), "cpu")
+
+
+def test_serve_exits_with_the_sentence_and_no_traceback(copy: Path) -> None:
+    poison_a_weight(copy)
+    served = run_wxruntime("serve", "--model", copy, "--port", "0")
+    assert served.returncode == 1
+    assert "Error:" in served.stderr and "not finite" in served.stderr
+    assert "Traceback" not in served.stderr

@@ -1,0 +1,116 @@
+"""What a checkpoint directory holds, found out before a weight is loaded: a wrong one is refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+# transformers' model_type of what is served, and the family's name that an operator knows.
+SERVED = {"ernie4_5": "ERNIE 4.5 dense", "ernie4_5_moe": "ERNIE 4.5 mixture of experts"}
+
+
+class CheckpointError(Exception):
+    """The directory cannot be served; the message says why and names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A directory in Hugging Face layout whose configuration and shard headers have been read.
+
+    context_length: most tokens of prompt and answer together.
+    stop_tokens:    ids that end an answer.
+    temperature, top_p: the sampling that the checkpoint's makers chose, for requests that do not say; 0 is greedy.
+    """
+
+    directory: Path
+    model_type: str
+    context_length: int
+    vocab_size: int
+    stop_tokens: frozenset[int]
+    temperature: float
+    top_p: float
+
+
+def read_checkpoint(directory: Path) -> Checkpoint:
+    """Raise CheckpointError unless `directory` is a whole ERNIE 4.5 checkpoint with safetensors weights."""
+    if not directory.is_dir():
+        raise CheckpointError(f"{directory} is not a directory")
+    config = _json_object(directory / "config.json")
+    model_type = config.get("model_type")
+    if model_type not in SERVED:
+        known = ", ".join(SERVED)
+        raise CheckpointError(f"{directory}/config.json has model_type {model_type!r}; served here: {known}")
+    _check_weights(directory)
+    if not (directory / "tokenizer.json").is_file() and not (directory / "tokenizer.model").is_file():
+        raise CheckpointError(f"{directory} has neither tokenizer.json nor tokenizer.model")
+    generation = directory / "generation_config.json"
+    defaults = _json_object(generation) if generation.is_file() else {}
+    greedy = defaults.get("do_sample") is False
+    return Checkpoint(
+        directory=directory,
+        model_type=model_type,
+        context_length=_whole_number(config, "max_position_embeddings", directory),
+        vocab_size=_whole_number(config, "vocab_size", directory),
+        stop_tokens=_ids(config.get("eos_token_id")) | _ids(defaults.get("eos_token_id")),
+        temperature=0.0 if greedy else float(defaults.get("temperature") or 1.0),
+        top_p=float(defaults.get("top_p") or 1.0),
+    )
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise CheckpointError(f"{path.parent} has no {path.name}: it is not a checkpoint directory") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} is not a JSON object")
+    return value
+
+
+def _whole_number(config: dict[str, Any], key: str, directory: Path) -> int:
+    value = config.get(key)
+    if not isinstance(value, int) or value < 1:
+        raise CheckpointError(f"{directory}/config.json: {key} is {value!r}, not a positive whole number")
+    return value
+
+
+def _ids(value: int | list[int] | None) -> frozenset[int]:
+    """`eos_token_id` is one id, several or absent."""
+    if value is None:
+        return frozenset()
+    return frozenset(value if isinstance(value, list) else [value])
+
+
+def _check_weights(directory: Path) -> None:
+    """Every shard is there, as long as its header says, and holds the tensors that the index places in it."""
+    index = directory / "model.safetensors.index.json"
+    if not index.is_file():
+        single = directory / "model.safetensors"
+        if not single.is_file():
+            raise CheckpointError(f"{directory} has no model.safetensors (other weight formats are not loaded)")
+        _tensors(single)
+        return
+    placed: dict[str, set[str]] = {}
+    for tensor, shard in _json_object(index).get("weight_map", {}).items():
+        placed.setdefault(shard, set()).add(tensor)
+    for shard, expected in sorted(placed.items()):
+        absent = expected - _tensors(directory / shard)
+        if absent:
+            raise CheckpointError(f"{directory / shard} lacks {min(absent)}, which {index.name} places there")
+
+
+def _tensors(shard: Path) -> set[str]:
+    """The names in a shard's header. Opening it checks the header and the file's length, not the weights."""
+    try:
+        with safe_open(shard, framework="np") as opened:
+            return set(opened.keys())
+    except FileNotFoundError:
+        raise CheckpointError(f"{shard} is missing") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{shard} is damaged: {error}") from None
