@@ -202,7 +202,6 @@ class Engine:
 
     def _fail(self, error: Exception) -> None:
         """The model cannot be used any more: everyone who waits is told, and the server is asked to exit."""
-        log.error("the engine has ended: %s", error)
         with self._changed:
             self._state, self.failure, self._running = "failed", error, None
             for generation in self._waiting:

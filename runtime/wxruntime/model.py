@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jinja2 import TemplateError
@@ -36,11 +36,7 @@ class Ernie:
         self.checkpoint = checkpoint
         self.device = _pick_device(device)
         self._model = _load_weights(checkpoint, _pick_dtype(dtype, self.device)).to(self.device).eval()
-        self._chat = AutoTokenizer.from_pretrained(checkpoint.directory, local_files_only=True, trust_remote_code=False)
-        if len(self._chat) > checkpoint.vocab_size:
-            raise CheckpointError(
-                f"{checkpoint.directory}: the tokenizer has {len(self._chat)} tokens, the model {checkpoint.vocab_size}"
-            )
+        self._chat = _load_tokenizer(checkpoint)
         self.tokenizer: Tokenizer = self._chat.backend_tokenizer
         self.prove()
 
@@ -111,11 +107,23 @@ def _load_weights(checkpoint: Checkpoint, dtype: torch.dtype | str) -> torch.nn.
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"{checkpoint.directory} cannot be loaded: {error}") from error
+    except Exception as error:  # whatever a file that it did not expect makes transformers raise
+        raise CheckpointError(f"{checkpoint.directory}: the weights cannot be loaded: {error!r}") from error
     if report["missing_keys"]:
         raise CheckpointError(f"{checkpoint.directory} lacks the weight {min(report['missing_keys'])}")
     if report["unexpected_keys"]:
         log.warning("weights not used by this architecture: %s", ", ".join(sorted(report["unexpected_keys"])[:5]))
     loaded: torch.nn.Module = model
     return loaded
+
+
+def _load_tokenizer(checkpoint: Checkpoint) -> Any:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint.directory, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # as above
+        raise CheckpointError(f"{checkpoint.directory}: the tokenizer cannot be loaded: {error!r}") from error
+    if len(tokenizer) > checkpoint.vocab_size:
+        raise CheckpointError(
+            f"{checkpoint.directory}: the tokenizer has {len(tokenizer)} tokens, the model {checkpoint.vocab_size}"
+        )
+    return tokenizer

@@ -66,5 +66,8 @@ def run(options: Options) -> None:
     # uvicorn drains and then raises the signal again; a service that was told to stop and did has not failed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     server.run()
+    if isinstance(engine.failure, CheckpointError):
+        raise engine.failure
     if engine.failure is not None:
-        raise engine.failure if isinstance(engine.failure, CheckpointError) else SystemExit(1)
+        log.error("the model cannot be used any more", exc_info=engine.failure)
+        sys.exit(1)
