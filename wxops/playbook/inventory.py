@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -116,17 +116,16 @@ class Inventory:
         """Whether what was written there stood in an encrypted file."""
         return at.file in self.files.encrypted
 
-    def secrets(self) -> frozenset[str]:
-        """Every text from the encrypted files read so far, to keep out of what is shown."""
+    def secrets(self) -> list[Any]:
+        """Every value from the encrypted files read so far, to keep out of what is shown."""
         written = [host.variables for host in self.graph.hosts.values()]
         written += [group.variables for group in self.graph.groups.values()]
-        return frozenset(
-            text
+        return [
+            value
             for mapping in (*written, *self.files.mappings.values())
             for name, value in mapping.items()
             if self.is_secret(mapping.at(name))
-            for text in _texts(value)
-        )
+        ]
 
     def with_host(self, name: str, groups: Sequence[str] = (), variables: Mapping[str, Any] | None = None) -> Inventory:
         """This inventory and a host, or a known host in more groups and with more variables (add_host)."""
@@ -164,11 +163,3 @@ class Inventory:
         variables = SourceDict(self.graph.groups["all"].variables.origin)
         variables.update(ansible_connection="local", ansible_python_interpreter=sys.executable)
         return Host(name, variables, implicit=True)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts(item)

@@ -68,11 +68,7 @@ class Draft:
     ) -> None:
         """Put a host in a group. Its first mention decides its port and source, as in Ansible."""
         if name not in self.hosts:
-            host = self.hosts[name] = _Host(SourceDict(at or _NOWHERE), at)
-            if port is not None:
-                host.variables["ansible_port"] = port
-            host.variables["inventory_file"] = source
-            host.variables["inventory_dir"] = _directory(source)
+            self.hosts[name] = _Host(_first_variables(port, source, at), at)
         self.groups[group].hosts[name] = None
 
     def set_host_variables(self, name: str, variables: Mapping[Any, Any]) -> None:
@@ -181,6 +177,15 @@ def _copy(variables: SourceDict) -> SourceDict:
     copy = SourceDict(variables.origin)
     overlay(copy, variables)
     return copy
+
+
+def _first_variables(port: int | None, source: str | None, at: Origin | None) -> SourceDict:
+    variables = SourceDict(_NOWHERE)
+    variables.update(inventory_file=source, inventory_dir=_directory(source))
+    if port is not None:
+        variables["ansible_port"] = port
+        variables.keys_at["ansible_port"] = at or _NOWHERE
+    return variables
 
 
 def _directory(source: str | None) -> str | None:
