@@ -1,0 +1,139 @@
+"""wxops.toml: what a project sets once instead of on every command line."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from wxops.errors import InputError, Origin, nearest
+
+FILE = "wxops.toml"
+OUTPUTS = ("live", "plain", "jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A project's defaults; a flag on the command line comes before each.
+
+    inventory:           files, directories and `host1,host2,` lists, as -i takes them.
+    forks:               hosts worked on at a time.
+    remote_user:         the login when neither inventory nor ssh_config has one.
+    private_key_file:    the SSH key when neither has one.
+    ask_become_pass:     prompt for the sudo password.
+    vault_password_file: a file with the vault password, or a script that prints it.
+    roles_path:          where roles are looked for after those beside the playbook.
+    accept_new:          record the keys of hosts that are not in known_hosts (a changed key always stops the run).
+    timeout:             seconds to wait for a host to answer.
+    output:              live, plain or jsonl; None is live on a terminal and plain elsewhere.
+    file:                the wxops.toml that was read, if any. Relative paths in it are beside it.
+    """
+
+    inventory: tuple[str, ...] = ()
+    forks: int = 50
+    remote_user: str | None = None
+    private_key_file: str | None = None
+    ask_become_pass: bool = False
+    vault_password_file: str | None = None
+    roles_path: tuple[str, ...] = ()
+    accept_new: bool = False
+    timeout: float = 10.0
+    output: str | None = None
+    file: str | None = None
+
+    @classmethod
+    def load(cls, start: str = ".") -> Settings:
+        """The settings in the nearest wxops.toml, in `start` or above it; the defaults when there is none."""
+        path = _find(os.path.abspath(start))
+        return _read(path) if path else cls()
+
+
+NAMES = [field.name for field in fields(Settings) if field.name != "file"]
+_PATHS = ("private_key_file", "vault_password_file")
+_PATH_LISTS = ("inventory", "roles_path")
+
+
+def _find(directory: str) -> str | None:
+    path = os.path.join(directory, FILE)
+    if os.path.isfile(path):
+        return path
+    above = os.path.dirname(directory)
+    return _find(above) if above != directory else None
+
+
+def _read(path: str) -> Settings:
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        written = tomllib.loads(text)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=path) from None
+    except UnicodeDecodeError:
+        raise InputError("is not UTF-8 text", where=path) from None
+    except tomllib.TOMLDecodeError as error:
+        raise _not_toml(error, path) from None
+    values = {name: _checked(name, value, _origin(name, text, path)) for name, value in written.items()}
+    return replace(Settings(file=path), **_resolved(values, os.path.dirname(path)))
+
+
+def _checked(name: str, value: Any, at: Origin) -> Any:
+    if name not in NAMES:
+        raise InputError(f"there is no setting {name!r}", where=at, fix=nearest(name, NAMES))
+    problem = _problem(name, value)
+    if problem:
+        raise InputError(f"{name} {problem}, not {value!r}", where=at)
+    return value
+
+
+def _problem(name: str, value: Any) -> str | None:
+    """What the value should be, when it is something else."""
+    if name in _PATH_LISTS:
+        items = value if isinstance(value, list) else [value]
+        return None if all(isinstance(item, str) for item in items) else "is a path or a list of paths"
+    if name in ("ask_become_pass", "accept_new"):
+        return None if isinstance(value, bool) else "is true or false"
+    if name == "forks":
+        return None if type(value) is int and value > 0 else "is a whole number from 1 up"
+    if name == "timeout":
+        return None if type(value) in (int, float) and value > 0 else "is a number of seconds above 0"
+    if name == "output":
+        return None if value in OUTPUTS else f"is one of {', '.join(OUTPUTS)}"
+    return None if isinstance(value, str) else "is text"
+
+
+def _resolved(values: Mapping[str, Any], directory: str) -> dict[str, Any]:
+    """Paths made absolute, lists made tuples."""
+    resolved = dict(values)
+    for name in _PATHS:
+        if name in values:
+            resolved[name] = _path(values[name], directory)
+    for name in _PATH_LISTS:
+        if name in values:
+            items = values[name] if isinstance(values[name], list) else [values[name]]
+            resolved[name] = tuple(_path(item, directory) for item in items)
+    return resolved
+
+
+def _path(written: str, directory: str) -> str:
+    """`host1,host2,` is no path and stays as it is."""
+    if "," in written:
+        return written
+    return os.path.normpath(os.path.join(directory, os.path.expanduser(written)))
+
+
+def _origin(name: str, text: str, path: str) -> Origin:
+    """The line on which a key is set, which tomllib does not tell."""
+    key = re.compile(rf"""\s*\[*\s*["']?{re.escape(name)}["']?\s*[=.\]]""")
+    lines = text.splitlines()
+    return Origin(path, next((number for number, line in enumerate(lines, start=1) if key.match(line)), 0))
+
+
+def _not_toml(error: tomllib.TOMLDecodeError, path: str) -> InputError:
+    """tomllib puts the place at the end of its sentence."""
+    place = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
+    where = Origin(path, int(place[1]), int(place[2])) if place else Origin(path)
+    problem = str(error)[: place.start()] if place else str(error)
+    return InputError(f"not valid TOML: {problem}", where=where, fix='write name = "value"')
