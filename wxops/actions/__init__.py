@@ -60,6 +60,10 @@ class Call(ABC):
         """
 
     @abstractmethod
+    def sleep(self, seconds: float) -> None:
+        """Wait, but not longer than until the operator wants to stop."""
+
+    @abstractmethod
     def socket(self, path: str) -> UnixSocket:
         """A UNIX socket of the host, tunnelled through the same link; it acts like a connected socket."""
 

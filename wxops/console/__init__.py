@@ -1,1 +1,1 @@
-
+"""How a run is shown: lines for people, JSON lines for programs."""

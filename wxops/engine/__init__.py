@@ -1,1 +1,1 @@
-
+"""Running plays over hosts: strategy, per-host work, events, run records, rollback."""

@@ -199,7 +199,9 @@ class Agent:
             self._heard = heard
 
     def _gone(self, why: str) -> HostUnreachable:
-        return HostUnreachable(f"lost: {why}", fix="what was done so far stands in the host's journal: run again, or roll back")
+        return HostUnreachable(
+            f"lost: {why}", fix="what was done so far stands in the host's journal: run again, or roll back"
+        )
 
     def _feed(self, kind: int, payload: bytes) -> None:
         (stream,) = wire.STREAM_ID.unpack(payload[: wire.STREAM_ID.size])

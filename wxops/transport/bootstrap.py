@@ -45,7 +45,7 @@ def command_line(interpreters: Sequence[str], become: Become | None) -> str:
     return shlex.join(words)
 
 
-IMPORT = re.compile(r"^\s*from (wxops\.agent[\w.]*) import \(?([\w, ]+)", re.MULTILINE)
+IMPORT = re.compile(r"^\s*from (wxops\.agent[\w.]*) import (\([^)]*\)|[\w, ]+)", re.MULTILINE)
 
 
 def _travels_alone(name: Path) -> bool:
@@ -80,5 +80,9 @@ def module_sources(module: str) -> dict[str, str]:
         source = found[f"wxops/agent/{name}"] = path.read_text(encoding="utf-8")
         for package, names in IMPORT.findall(source):
             base = package.removeprefix("wxops.agent").strip(".").replace(".", "/")
-            wanted += [f"{base}.py", f"{base}/__init__.py", *(f"{base}/{part.strip()}.py" for part in names.split(","))]
+            wanted += [
+                f"{base}.py",
+                f"{base}/__init__.py",
+                *(f"{base}/{part}.py" for part in re.findall(r"\w+", names)),
+            ]
     return found

@@ -73,7 +73,12 @@ class LocalPipe(Pipe):
 
     def __init__(self, argv: list[str]) -> None:
         self._process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, start_new_session=True
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
         )
         self._poll = select.poll()
         self._open = {stream.fileno() for stream in (self._process.stdout, self._process.stderr) if stream}

@@ -24,7 +24,9 @@ def load(settings: tuple[tuple[str, str], ...]) -> paramiko.SSHConfig:
     try:
         return paramiko.SSHConfig.from_text(text)
     except paramiko.ssh_exception.ConfigParseError as error:
-        raise InputError(f"the SSH client configuration cannot be read: {error}", where=", ".join(map(str, files))) from None
+        raise InputError(
+            f"the SSH client configuration cannot be read: {error}", where=", ".join(map(str, files))
+        ) from None
 
 
 def _lines(file: Path, depth: int = 0) -> list[str]:

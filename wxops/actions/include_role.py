@@ -1,0 +1,42 @@
+"""Brings in a role while the play runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wxops.actions import Call, Result
+
+ALIASES = {"role": "name"}
+
+
+def include_role(
+    call: Call,
+    name: str,
+    tasks_from: str = "main",
+    vars_from: str = "main",
+    defaults_from: str = "main",
+    handlers_from: str = "main",
+    apply: dict[str, Any] | None = None,
+    public: bool = False,
+    allow_duplicates: bool = True,
+    rolespec_validate: bool = True,
+) -> Result:
+    """Run a role here. `import_role` does the same when the playbook is loaded.
+
+    name: the role.
+    tasks_from: a file of its tasks/ instead of main.
+    vars_from: a file of its vars/ instead of main.
+    defaults_from: a file of its defaults/ instead of main.
+    handlers_from: a file of its handlers/ instead of main.
+    apply: keywords (tags, become...) for its tasks.
+    public: accepted for Ansible's sake.
+    allow_duplicates: accepted for Ansible's sake.
+    rolespec_validate: accepted for Ansible's sake.
+    """
+    parts = {
+        "tasks_from": tasks_from,
+        "vars_from": vars_from,
+        "defaults_from": defaults_from,
+        "handlers_from": handlers_from,
+    }
+    return {"changed": False, "_include": {"role": name, "parts": parts, "apply": apply}}

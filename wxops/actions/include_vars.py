@@ -1,0 +1,65 @@
+"""Loads variables from a file or a directory on the controller."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from wxops.actions import Call, Result
+from wxops.errors import InputError
+from wxops.playbook import data_file
+
+FREE_FORM = "file"
+EXTENSIONS = ("json", "yaml", "yml")
+
+
+def include_vars(
+    call: Call,
+    file: str | None = None,
+    dir: str | None = None,
+    name: str | None = None,
+    depth: int = 0,
+    files_matching: str | None = None,
+    ignore_files: list[str] | None = None,
+    extensions: list[str] | None = None,
+    ignore_unknown_extensions: bool = False,
+) -> Result:
+    """Load variables from YAML or JSON files on the controller.
+
+    file: the file, looked for in the role's vars/ and beside the playbook.
+    dir: all files of a directory instead, sorted.
+    name: put them into one variable of this name.
+    depth: how many levels of directories to go into; 0 is all.
+    files_matching: a regular expression that a file's name must match.
+    ignore_files: names to leave out.
+    extensions: the endings that count (json, yaml, yml).
+    ignore_unknown_extensions: pass over files with another ending instead of failing.
+    """
+    if (file is None) == (dir is None):
+        raise InputError("include_vars takes either `file` or `dir`")
+    paths = [call.find(file, "vars")] if file else _inside(call.find(dir or "", "vars"), depth)
+    endings = tuple(extensions or EXTENSIONS)
+    found: dict[str, Any] = {}
+    used = []
+    for path in paths:
+        if dir and not _wanted(path, files_matching, ignore_files or [], endings, ignore_unknown_extensions):
+            continue
+        found.update(data_file.read(str(path), call.templar.vault).load_variables())
+        used.append(str(path))
+    return {"changed": False, "ansible_facts": {name: found} if name else found, "ansible_included_var_files": used}
+
+
+def _inside(directory: Path, depth: int) -> list[Path]:
+    paths = sorted(path for path in directory.rglob("*") if path.is_file())
+    return [path for path in paths if not depth or len(path.relative_to(directory).parts) <= depth]
+
+
+def _wanted(path: Path, matching: str | None, ignored: list[str], endings: tuple[str, ...], lenient: bool) -> bool:
+    if path.name in ignored or (matching and not re.search(matching, path.name)):
+        return False
+    if path.suffix.lstrip(".") in endings:
+        return True
+    if lenient:
+        return False
+    raise InputError(f"{path} has none of the endings {', '.join(endings)}")

@@ -1,0 +1,76 @@
+"""The command `wxops`: its groups, loaded only when they are used, so that help comes at once."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from wxops import __version__
+from wxops.errors import WxopsError
+
+# Name -> (file, its command, what help says). The help stands here so that `wxops --help` imports none of the files.
+COMMANDS = {
+    "provision": ("run", "provision", "Prepare GPU hosts and start the inference service on them."),
+    "run": ("run", "run", "Run a playbook."),
+    "rollback": ("runs", "rollback", "Take a run back."),
+    "runs": ("runs", "runs", "What ran, by whom, and what it changed."),
+    "inventory": ("inventory", "inventory", "Look at the inventory and reach its hosts."),
+    "init": ("init", "init", "Start a new project."),
+    "doc": ("doc", "doc", "What a module does and takes."),
+    "lab": ("lab", "lab", "Real hosts on this machine, to try things on."),
+    "completion": ("completion", "completion", "Shell completion for bash, zsh and fish."),
+}
+
+
+class LazyGroup(click.Group):
+    """Commands by name; a file is imported when its command is asked for."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        file, attribute, _ = COMMANDS[name]
+        command: click.Command = getattr(import_module(f"wxops.cli.{file}"), attribute)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            from wxops.errors import nearest
+
+            context.fail(f"there is no command {name!r}; {nearest(name, list(COMMANDS))}")
+        return super().resolve_command(context, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="wxops")
+def cli() -> None:
+    """Take GPU hosts that answer SSH to a hardened ERNIE 4.5 service, keep them there, and take every step back."""
+
+
+def main() -> None:
+    """Run the command line; errors are sentences, never tracebacks."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except WxopsError as error:
+        click.echo(f"{click.style('error:', fg='red')} {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,193 @@
+"""Flags that several commands share, named as ansible-playbook names them."""
+
+from __future__ import annotations
+
+import getpass
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wxops.errors import InputError, Origin
+
+if TYPE_CHECKING:
+    from wxops.engine.options import RunOptions
+    from wxops.playbook.settings import Settings
+    from wxops.playbook.vault import VaultKeys
+
+Command = Callable[..., Any]
+
+INVENTORY = click.option(
+    "-i",
+    "--inventory",
+    "inventory",
+    multiple=True,
+    metavar="INV",
+    help="Inventory file, directory or `host1,host2,`; may repeat.",
+)
+LIMIT = click.option("-l", "--limit", metavar="PATTERN", help="Only these hosts of the play.")
+CONNECTION = [
+    click.option("-u", "--user", "remote_user", metavar="USER", help="Log in as this user."),
+    click.option("--private-key", "--key-file", "private_key", metavar="FILE", help="Log in with this key."),
+    click.option("-k", "--ask-pass", is_flag=True, help="Ask for the login password."),
+    click.option("--connection-password-file", metavar="FILE", help="Read the login password from a file."),
+    click.option("-b", "--become", is_flag=True, default=None, help="Become another user (root) with sudo."),
+    click.option("--become-user", metavar="USER", help="The user to become."),
+    click.option("-K", "--ask-become-pass", is_flag=True, help="Ask for sudo's password."),
+    click.option("--become-password-file", metavar="FILE", help="Read sudo's password from a file."),
+    click.option(
+        "--accept-new",
+        is_flag=True,
+        default=None,
+        help="Record the keys of hosts that are not known yet. A changed key always stops.",
+    ),
+    click.option("-T", "--timeout", type=float, metavar="SECONDS", help="For each hop to answer."),
+    click.option("-f", "--forks", type=click.IntRange(1), metavar="N", help="Hosts worked on at the same time (50)."),
+]
+VARIABLES = [
+    click.option(
+        "-e", "--extra-vars", multiple=True, metavar="VARS", help="key=value, YAML or JSON, or @FILE; may repeat."
+    ),
+    click.option("--vault-id", multiple=True, metavar="LABEL@SOURCE", help="A vault password; may repeat."),
+    click.option(
+        "--vault-password-file",
+        "--vault-pass-file",
+        "vault_password_file",
+        multiple=True,
+        metavar="FILE",
+        help="A file or script.",
+    ),
+    click.option("-J", "--ask-vault-pass", is_flag=True, help="Ask for the vault password."),
+]
+OUTPUT = [
+    click.option(
+        "--output", type=click.Choice(["live", "plain", "jsonl"]), help="live on a terminal, plain in a pipe."
+    ),
+    click.option(
+        "-v",
+        "--verbose",
+        "verbosity",
+        count=True,
+        help="Show results, and what commands print while they run; more with -vvv.",
+    ),
+]
+PLAYBOOK = [
+    click.option("-t", "--tags", multiple=True, metavar="TAGS", help="Only tasks with these tags."),
+    click.option("--skip-tags", multiple=True, metavar="TAGS", help="Not the tasks with these tags."),
+    click.option("-C", "--check", is_flag=True, help="Change nothing; say what would change."),
+    click.option("-D", "--diff", is_flag=True, help="Show what changes in files and settings."),
+    click.option("--list-tasks", is_flag=True, help="List the tasks and stop."),
+    click.option("--list-hosts", is_flag=True, help="List the hosts and stop."),
+    click.option("--syntax-check", is_flag=True, help="Read everything, refuse what is wrong, and stop."),
+]
+
+
+def options(*groups: Any) -> Callable[[Command], Command]:
+    """Several options as one decorator."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(
+            [option for group in groups for option in (group if isinstance(group, list) else [group])]
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def run_options(flags: dict[str, Any], settings: Settings) -> RunOptions:
+    """The options of a run: flags first, then wxops.toml."""
+    from wxops.engine.options import RunOptions
+
+    def given(name: str, setting: Any = None) -> Any:
+        value = flags.get(name)
+        return setting if value in (None, False, ()) else value
+
+    vault = _vault(flags, settings)
+    roles = [Path(path) for path in settings.roles_path]
+    return RunOptions(
+        limit=flags.get("limit"),
+        tags=_tags(flags.get("tags")), skip_tags=_tags(flags.get("skip_tags")),
+        extra_vars=extra_vars(flags.get("extra_vars") or (), vault),
+        forks=given("forks", settings.forks), check=bool(flags.get("check")), diff=bool(flags.get("diff")),
+        verbosity=flags.get("verbosity") or 0, become=given("become"), become_user=flags.get("become_user"),
+        become_password=_password(flags.get("ask_become_pass") or (settings.ask_become_pass and not flags.get("become_password_file")),
+                                  flags.get("become_password_file"), "sudo password: "),
+        password=_password(flags.get("ask_pass"), flags.get("connection_password_file"), "login password: "),
+        remote_user=given("remote_user", settings.remote_user),
+        private_key=given("private_key", settings.private_key_file),
+        accept_new=bool(given("accept_new", settings.accept_new)), timeout=given("timeout", settings.timeout), vault=vault,
+        roles_path=(*roles, shared("playbooks") / "roles"),
+    )  # fmt: skip
+
+
+def shared(name: str) -> Path:
+    """A directory that wxops brings along: beside the sources, or inside the installed package."""
+    import wxops
+
+    package = Path(wxops.__file__).parent
+    installed = package / "share" / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+def extra_vars(values: tuple[str, ...], vault: VaultKeys) -> dict[str, Any]:
+    """`-e`: key=value pairs, YAML or JSON text, or @file."""
+    from wxops.playbook import data_file
+    from wxops.playbook.source import SourceStr, load_text
+
+    found: dict[str, Any] = {}
+    for value in values:
+        origin = Origin("-e")
+        if value.startswith("@"):
+            found.update(data_file.read(value[1:], vault).load_variables())
+        elif value.lstrip()[:1] in ("{", "["):
+            loaded = load_text(value, "-e")
+            if not isinstance(loaded, dict):
+                raise InputError("-e takes a mapping", where=value)
+            found.update(loaded)
+        else:
+            for word in shlex.split(value):
+                name, equals, text = word.partition("=")
+                if not equals:
+                    raise InputError(f"-e {value}: {word!r} is not key=value", fix="or pass YAML, JSON or @file")
+                found[name] = SourceStr(text, origin)
+    return found
+
+
+def inventory_sources(given: tuple[str, ...], settings: Settings) -> list[str]:
+    """The inventories of the flags, else of wxops.toml."""
+    sources = list(given or settings.inventory)
+    if not sources:
+        raise InputError(
+            "no inventory is given", fix="name one with -i, or set `inventory` in wxops.toml (wxops init makes one)"
+        )
+    return sources
+
+
+def _tags(values: Any) -> frozenset[str]:
+    return frozenset(tag.strip() for value in values or () for tag in value.split(",") if tag.strip())
+
+
+def _password(ask: Any, file: str | None, prompt: str) -> str | None:
+    """A password typed or read from a file; never from argv or the environment."""
+    if file:
+        path = Path(file).expanduser()
+        try:
+            return path.read_text().rstrip("\r\n")
+        except OSError as error:
+            raise InputError(f"the password file cannot be read: {error.strerror}", where=file) from None
+    if not ask:
+        return None
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    return getpass.getpass(prompt)
+
+
+def _vault(flags: dict[str, Any], settings: Settings) -> VaultKeys:
+    from wxops.playbook.vault_passwords import vault_keys
+
+    files = flags.get("vault_password_file") or tuple(filter(None, [settings.vault_password_file]))
+    return vault_keys(flags.get("vault_id") or (), files, bool(flags.get("ask_vault_pass")))

@@ -1,0 +1,45 @@
+"""Whose rights a task takes: its keywords first, then the flags of the run, then the host's variables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wxops.engine.options import RunOptions
+from wxops.errors import InputError
+from wxops.playbook.plays import Common
+from wxops.playbook.signature import boolean
+from wxops.playbook.templating import Templar
+from wxops.transport.options import Become
+
+
+def become_for(common: Common, templar: Templar, options: RunOptions) -> Become | None:
+    """The user to become on the host, or None to stay the login user.
+
+    Variables (ansible_become...) win over keywords, and keywords over flags, as in Ansible.
+    """
+    variables = templar.namespace()
+
+    def value(name: str, keyword: Any, flag: Any) -> Any:
+        found = variables.get(f"ansible_{name}")
+        if found is None:
+            found = templar.render(keyword) if keyword is not None else flag
+        return found
+
+    wanted = value("become", common.become, options.become)
+    try:
+        if wanted is None or not boolean(wanted):
+            return None
+    except ValueError as error:
+        raise InputError(f"become {error}") from None
+    method = value("become_method", common.become_method, None) or "sudo"
+    if str(method).removeprefix("ansible.builtin.") != "sudo":
+        raise InputError(f"become_method {method!r} is not known", fix="sudo is the one that wxops has")
+    password = (
+        variables.get("ansible_become_password") or variables.get("ansible_become_pass") or options.become_password
+    )
+    flags = value("become_flags", common.become_flags, None)
+    return Become(
+        user=str(value("become_user", common.become_user, options.become_user) or "root"),
+        password=str(password) if password is not None else None,
+        flags="-H" if flags is None else str(flags).replace("-S", "").replace("-n", "").strip() or "-H",
+    )

@@ -1,0 +1,69 @@
+"""A task on one host as an action sees it: the engine's side of `actions.Call`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wxops.actions import Call, Offer
+from wxops.actions.catalog import module as module_named
+from wxops.errors import InputError, TaskFailed
+from wxops.playbook.templating import Templar
+
+if TYPE_CHECKING:
+    from wxops.engine.host_task import HostTask
+    from wxops.transport.tunnel import UnixSocket
+
+
+class HostCall(Call):
+    """One item of a task on one host."""
+
+    def __init__(self, task: HostTask, templar: Templar) -> None:
+        self._task, self.templar = task, templar
+        self.host, self.task = task.host, task.label
+        self.check, self.diff = task.check, task.diff
+        self.offers: dict[str, Path | bytes] = {}
+
+    def run(self, module: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        coerced = module_named(module).signature.coerce(arguments, self._task.task.origin)
+        (result,) = self._task.on_host(module, [coerced], self.offers).values()
+        if result.get("failed"):
+            raise TaskFailed(str(result.get("msg", "failed")), result=result)
+        return result
+
+    def find(self, name: str, folder: str) -> Path:
+        """The role's FOLDER/ and itself, then the playbook's, then (absolute) the path itself."""
+        looked: list[Path] = []
+        for base in self._task.search_path:
+            for candidate in (base / folder / name, base / name):
+                if candidate.exists():
+                    return candidate
+                looked.append(candidate.parent)
+        where = ", ".join(dict.fromkeys(str(path) for path in looked))
+        raise InputError(
+            f"there is no {name} on the controller", where=self._task.task.origin, fix=f"looked in {where}"
+        )
+
+    def offer(self, content: Path | bytes) -> Offer:
+        digest = hashlib.sha256()
+        if isinstance(content, bytes):
+            digest.update(content)
+            size = len(content)
+        else:
+            with content.open("rb") as file:
+                while chunk := file.read(1 << 20):
+                    digest.update(chunk)
+            size = content.stat().st_size
+        self.offers[digest.hexdigest()] = content
+        return Offer(digest.hexdigest(), digest.hexdigest(), size)
+
+    def receive(self, path: Path) -> None:
+        self._task.receive_at = path
+
+    def sleep(self, seconds: float) -> None:
+        self._task.context.sleep(seconds)
+
+    def socket(self, path: str) -> UnixSocket:
+        return self._task.open_socket(path)

@@ -1,0 +1,106 @@
+"""The agents of a run: one per host and user, started when a task first needs it and kept to the end."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from wxops.engine.options import RunOptions
+from wxops.errors import HostUnreachable
+from wxops.transport.agent import Agent, RunIdentity
+from wxops.transport.options import Become, ConnectionOptions, connection_options
+
+Key = tuple[str, Become | None]
+
+
+class Connections:
+    """Agents by host and become identity; safe to use from several threads."""
+
+    def __init__(self, identity: RunIdentity, options: RunOptions) -> None:
+        self.identity, self._options = identity, options
+        self._agents: dict[Key, Agent] = {}
+        self._locks: dict[Key, threading.Lock] = {}
+        self._guard = threading.Lock()
+        self._closed = False
+
+    @contextlib.contextmanager
+    def agent(self, host: str, variables: Mapping[str, Any], become: Become | None) -> Any:
+        """The agent for a host, for this thread alone; started if need be. Raises HostUnreachable."""
+        reach = self._reach(host, variables)
+        if become is not None and become.user == (reach.user or getpass.getuser()):
+            become = None  # already that user; a second agent would wait for the first one's lock
+        key = (host, become)
+        with self._guard:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            agent = self._agents.get(key)
+            if agent is None:
+                agent = self._start(reach, become)
+                with self._guard:
+                    self._agents[key] = agent
+            try:
+                yield agent
+            except HostUnreachable:
+                self._drop(key)
+                raise
+
+    def _reach(self, host: str, variables: Mapping[str, Any]) -> ConnectionOptions:
+        options = self._options
+        return connection_options(
+            host, variables, password=options.password, private_key=options.private_key, user=options.remote_user,
+            accept_new=options.accept_new, timeout=options.timeout,
+        )  # fmt: skip
+
+    def _start(self, reach: ConnectionOptions, become: Become | None) -> Agent:
+        if self._closed:
+            raise HostUnreachable("the run was interrupted")
+        agent = Agent(reach, become, self.identity)
+        holder = agent.hello.get("holder")
+        if holder is not None:
+            agent.close()
+            raise HostUnreachable(
+                f"another run holds this host: {holder.get('run', '?')} of {holder.get('user', '?')} "
+                f"on {holder.get('controller', '?')}, since {holder.get('started', '?')}",
+                fix="wait for it to end; a host whose controller vanished is free again after a minute",
+            )
+        return agent
+
+    def _drop(self, key: Key) -> None:
+        with self._guard:
+            agent = self._agents.pop(key, None)
+        if agent is not None:
+            agent.close()
+
+    def used(self) -> dict[str, list[str | None]]:
+        """Host -> the users that agents ran as (None: the login user), for a later rollback."""
+        found: dict[str, list[str | None]] = {}
+        for host, become in list(self._agents):
+            found.setdefault(host, []).append(become.user if become else None)
+        return found
+
+    def forget(self, host: str) -> None:
+        """Close what is open to a host (it reboots, or its login changed): the next task connects anew."""
+        for key in [key for key in self._agents if key[0] == host]:
+            self._drop(key)
+
+    def cancel(self) -> None:
+        """Ctrl-C: nothing new is changed anywhere; running commands end."""
+        self._closed = True
+        for agent in list(self._agents.values()):
+            agent.cancel()
+
+    def close(self) -> None:
+        self._closed = True
+        agents = list(self._agents.values())
+        if agents:
+            with ThreadPoolExecutor(min(32, len(agents))) as pool:
+                list(pool.map(Agent.close, agents))
+
+    def traffic(self) -> dict[str, int]:
+        """Bytes and round trips over all agents of the run."""
+        agents = list(self._agents.values())
+        return {name: sum(getattr(agent.traffic, name) for agent in agents) for name in ("sent", "received", "bursts")}

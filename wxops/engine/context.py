@@ -1,0 +1,60 @@
+"""What all tasks of a play share: its variables, its connections, where its events go, and whether to stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from wxops.actions.catalog import module as module_named
+from wxops.engine.connections import Connections
+from wxops.engine.events import Event
+from wxops.engine.options import RunOptions
+from wxops.engine.state import HostState
+from wxops.engine.variables import Variables
+from wxops.errors import WxopsError
+from wxops.playbook.loader import Loader
+from wxops.playbook.plays import Play, Task
+from wxops.playbook.secrets import SecretRegistry
+
+
+class Interrupted(WxopsError):
+    """The operator pressed Ctrl-C."""
+
+    exit_code = 130
+
+
+@dataclass
+class PlayContext:
+    """One play in a run."""
+
+    play: Play
+    options: RunOptions
+    variables: Variables
+    states: dict[str, HostState]
+    connections: Connections
+    pool: ThreadPoolExecutor
+    loader: Loader
+    secrets: SecretRegistry
+    emit: Callable[[Event], None]
+    stop: threading.Event
+    handlers: list[Task] = field(default_factory=list)
+    name: str = ""
+
+    def module(self, task: Task) -> Any:
+        return module_named(task.module, task.origin)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but not when the operator wants to stop."""
+        if self.stop.wait(seconds):
+            raise Interrupted("interrupted")
+
+    def stop_if_asked(self) -> None:
+        if self.stop.is_set():
+            raise Interrupted("interrupted")
+
+    def taking_part(self, hosts: list[str]) -> list[str]:
+        """Those that neither failed nor were lost nor ended the play."""
+        return [host for host in hosts if self.states[host].takes_part]

@@ -1,0 +1,107 @@
+"""What happens in a run, as values: the console shows them, the run record keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Status = Literal["ok", "changed", "skipped", "failed", "unreachable", "ignored", "rescued"]
+COUNTS = ("ok", "changed", "unreachable", "failed", "skipped", "rescued", "ignored")
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    run: str
+    playbooks: tuple[str, ...]
+    check: bool
+
+
+@dataclass(frozen=True)
+class PlayStarted:
+    name: str
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TaskStarted:
+    play: str
+    task: str
+    module: str
+    hosts: tuple[str, ...]
+    handler: bool = False
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """A task's end on one host, or of one item of its loop (`item` is then its label)."""
+
+    host: str
+    play: str
+    task: str
+    module: str
+    status: Status
+    ms: float
+    result: Mapping[str, Any]
+    item: Any = None
+    is_item: bool = False
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A line that a running command printed. stream: 1 stdout, 2 stderr."""
+
+    host: str
+    task: str
+    stream: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the operator should know that is no result."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Recap:
+    run: str
+    hosts: Mapping[str, Mapping[str, int]]
+    interrupted: bool = False
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+Event = RunStarted | PlayStarted | TaskStarted | TaskResult | Output | Notice | Recap
+
+
+def as_json(event: Event) -> dict[str, Any]:
+    """One line of `--output jsonl`, and of the run record."""
+    match event:
+        case TaskResult():
+            line: dict[str, Any] = {"event": "item" if event.is_item else "task", "host": event.host, "play": event.play,
+                                    "task": event.task, "module": event.module}  # fmt: skip
+            if event.is_item:
+                line["item"] = event.item
+            return {**line, "status": event.status, "ms": event.ms, "result": dict(event.result)}
+        case Recap():
+            line = {"event": "recap", "run": event.run, "hosts": {host: dict(c) for host, c in event.hosts.items()}}
+            return {**line, "interrupted": True} if event.interrupted else line
+        case RunStarted():
+            return {"event": "run", "run": event.run, "playbooks": list(event.playbooks), "check": event.check}
+        case PlayStarted():
+            return {"event": "play", "play": event.name, "hosts": list(event.hosts)}
+        case TaskStarted():
+            return {"event": "start", "play": event.play, "task": event.task, "module": event.module,
+                    "hosts": list(event.hosts)}  # fmt: skip
+        case Output():
+            return {
+                "event": "output",
+                "host": event.host,
+                "task": event.task,
+                "stream": event.stream,
+                "text": event.text,
+            }
+        case Notice():
+            return {"event": "notice", "text": event.text}

@@ -1,0 +1,81 @@
+"""The items of a loop: `loop`, `with_X`, and how each item is called in templates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from wxops.errors import InputError
+from wxops.playbook.jinja import lookups
+from wxops.playbook.plays import Loop, Task
+from wxops.playbook.templating import Templar
+
+
+@dataclass
+class Item:
+    """One item: its value, a templar that knows it, and its label for people."""
+
+    value: Any
+    templar: Templar
+    loop: Loop | None
+    index: int = 0
+
+    @property
+    def label(self) -> Any:
+        if self.loop is not None and self.loop.label is not None:
+            return self.templar.render(self.loop.label)
+        return self.value
+
+    def mark(self, result: dict[str, Any]) -> None:
+        """Write into a result which item it is of, as Ansible does."""
+        if self.loop is None:
+            return
+        result[self.loop.variable] = self.value
+        result["ansible_loop_var"] = self.loop.variable
+        if self.loop.index_variable:
+            result[self.loop.index_variable] = self.index
+            result["ansible_index_var"] = self.loop.index_variable
+
+
+def items_of(task: Task, templar: Templar) -> list[Item] | None:
+    """The items of a task's loop; None when it does not loop."""
+    loop = task.loop
+    if loop is None:
+        return None
+    values = _values(loop, task, templar)
+    items = []
+    for index, value in enumerate(values):
+        names: dict[str, Any] = {loop.variable: value, "ansible_loop_var": loop.variable}
+        if loop.index_variable:
+            names[loop.index_variable] = index
+        if loop.extended:
+            names["ansible_loop"] = _extended(values, index)
+        items.append(Item(value, templar.extended(names), loop, index))
+    return items
+
+
+def _values(loop: Loop, task: Task, templar: Templar) -> list[Any]:
+    if loop.lookup is not None:
+        return list(lookups.run(loop.lookup, templar.render(loop.terms, where=task.origin), templar, {}))
+    values = templar.render(loop.terms, where=task.origin)
+    if not isinstance(values, list | tuple):
+        raise InputError(
+            f"loop should be a list, not {type(values).__name__}",
+            where=task.origin,
+            fix="`| list` or `| dict2items` may help",
+        )
+    return list(values)
+
+
+def _extended(values: list[Any], index: int) -> dict[str, Any]:
+    """`ansible_loop` of loop_control.extended."""
+    known: dict[str, Any] = {
+        "allitems": values, "index": index + 1, "index0": index, "revindex": len(values) - index,
+        "revindex0": len(values) - index - 1, "first": index == 0, "last": index == len(values) - 1,
+        "length": len(values),
+    }  # fmt: skip
+    if index:
+        known["previtem"] = values[index - 1]
+    if index < len(values) - 1:
+        known["nextitem"] = values[index + 1]
+    return known

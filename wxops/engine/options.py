@@ -1,0 +1,57 @@
+"""What the operator asked of one run, apart from the playbook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wxops.playbook.vault import VaultKeys
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Flags of `wxops run`. forks: hosts worked on at the same time."""
+
+    limit: str | None = None
+    tags: frozenset[str] = frozenset()
+    skip_tags: frozenset[str] = frozenset()
+    extra_vars: Mapping[str, Any] = field(default_factory=dict)
+    forks: int = 50
+    check: bool = False
+    diff: bool = False
+    verbosity: int = 0
+    become: bool | None = None
+    become_user: str | None = None
+    become_password: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    remote_user: str | None = None
+    private_key: str | None = None
+    accept_new: bool = False
+    timeout: float | None = None
+    vault: VaultKeys = field(default_factory=VaultKeys)
+    roles_path: tuple[Path, ...] = ()
+
+    def selects(self, tags: frozenset[str]) -> bool:
+        """Does a task with these tags run? By Ansible's rules for always, never, all, tagged and untagged."""
+        if self.tags and not _matches(self.tags, tags):
+            return "always" in tags and "always" not in self.skip_tags
+        if "never" in tags and not (self.tags - {"all"}) & tags:
+            return False
+        if not self.skip_tags:
+            return True
+        return "always" in tags and "always" not in self.skip_tags if _skips(self.skip_tags, tags) else True
+
+
+def _matches(asked: frozenset[str], tags: frozenset[str]) -> bool:
+    return bool(
+        asked & tags
+        or ("all" in asked and "never" not in tags)
+        or ("tagged" in asked and tags - {"always", "never"})
+        or ("untagged" in asked and not tags)
+    )
+
+
+def _skips(asked: frozenset[str], tags: frozenset[str]) -> bool:
+    return bool(asked & tags or "all" in asked or ("tagged" in asked and tags) or ("untagged" in asked and not tags))

@@ -1,0 +1,148 @@
+"""The controller's record of a run: who ran what, with which revision of the playbooks, and what changed where."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import secrets
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import wxops
+from wxops.engine.events import Event, Output, Recap, as_json
+from wxops.errors import InputError
+
+
+def new_run_id() -> str:
+    """Sorts by time: 20261122-181500-3f9c."""
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2)
+
+
+def runs_directory(project: Path | None) -> Path:
+    """Where records are kept: .wxops/runs of the project, else the user's state directory."""
+    if project is not None:
+        return project / ".wxops" / "runs"
+    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(home).expanduser() / "wxops" / "runs"
+
+
+def describe(run: str, playbooks: Sequence[Path], **more: Any) -> dict[str, Any]:
+    """Who runs what, for the record here and the journals on the hosts."""
+    return {
+        "run": run, "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "user": getpass.getuser(),
+        "controller": socket.gethostname(), "wxops": wxops.__version__,
+        "playbooks": [str(path) for path in playbooks], "revision": revision(playbooks[0].parent) if playbooks else None,
+        **more,
+    }  # fmt: skip
+
+
+def revision(directory: Path) -> str | None:
+    """The git revision of the playbooks, with `-dirty` when something is not committed; None outside git."""
+    command = ["git", "-C", str(directory), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+class RunRecord:
+    """RUNS/RUN/: run.json (what was asked and how it ended) and events.jsonl."""
+
+    def __init__(self, directory: Path, about: Mapping[str, Any]) -> None:
+        """Begin a record: it is on disk before the first host is touched."""
+        self.about = dict(about)
+        self.directory = directory / self.about["run"]
+        try:
+            self.directory.mkdir(mode=0o700, parents=True)
+            directory.chmod(0o700)
+            self._write()
+            self._events = (self.directory / "events.jsonl").open("w", buffering=1)
+        except OSError as error:
+            raise InputError(
+                f"the run record cannot be written: {error}", fix="free some space, or set XDG_STATE_HOME"
+            ) from None
+
+    def take(self, event: Event) -> None:
+        if not isinstance(event, Output):
+            self._events.write(json.dumps(as_json(event), default=str, ensure_ascii=False) + "\n")
+        if isinstance(event, Recap):
+            self.about["hosts"] = {host: dict(counts) for host, counts in event.hosts.items()}
+
+    def finish(self, exit_code: int, agents: Mapping[str, Any], traffic: Mapping[str, int]) -> None:
+        self.about.update(ended=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), exit_code=exit_code,
+                          agents=dict(agents), traffic=dict(traffic))  # fmt: skip
+        self._write()
+        self._events.close()
+
+    def agents_used(self, agents: Mapping[str, Any]) -> None:
+        """Note who acted on which host while the run goes on: a killed controller must be able to take it back."""
+        if agents != self.about.get("agents"):
+            self.about["agents"] = dict(agents)
+            self._write()
+
+    def _write(self) -> None:
+        path = self.directory / "run.json"
+        temporary = path.with_suffix(".new")
+        temporary.write_text(json.dumps(self.about, indent=1, default=str, ensure_ascii=False))
+        temporary.replace(path)
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A run that was recorded."""
+
+    directory: Path
+    about: Mapping[str, Any]
+
+    @property
+    def run(self) -> str:
+        return str(self.about["run"])
+
+    @property
+    def changed(self) -> int:
+        return sum(counts.get("changed", 0) for counts in self.about.get("hosts", {}).values())
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """What was told, line by line; a line cut short by a crash is left out."""
+        try:
+            with (self.directory / "events.jsonl").open() as file:
+                for line in file:
+                    if line.endswith("\n"):
+                        yield json.loads(line)
+        except FileNotFoundError:
+            return
+
+
+def past_runs(directory: Path) -> list[PastRun]:
+    """All recorded runs, oldest first."""
+    found = []
+    for path in sorted(directory.glob("*/run.json")):
+        try:
+            found.append(PastRun(path.parent, json.loads(path.read_text())))
+        except ValueError:
+            continue  # a controller that died while its disk was full
+    return found
+
+
+def past_run(directory: Path, run: str | None) -> PastRun:
+    """A run by its id or the start of it; None is the last one that may have changed something and was not a check."""
+    runs = past_runs(directory)
+    if run is None:
+        real = [past for past in runs if not past.about.get("check") and past.about.get("taken_back_by") is None
+                and past.about.get("kind") != "rollback" and (past.changed or "ended" not in past.about)]  # fmt: skip
+        if not real:
+            raise InputError(f"no run to take back is recorded in {directory}")
+        return real[-1]
+    matching = [past for past in runs if past.run.startswith(run)]
+    if len(matching) != 1:
+        known = ", ".join(past.run for past in runs[-5:]) or "none"
+        what = f"{len(matching)} runs begin with {run!r}" if matching else f"there is no run {run!r}"
+        raise InputError(f"{what} in {directory}", fix=f"the last ones: {known}")
+    return matching[0]

@@ -1,0 +1,56 @@
+"""Which keyword may stand where, and its type: an unknown one is refused with its place, never passed over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wxops.errors import InputError, Origin, nearest
+from wxops.playbook.source import SourceDict, SourceList
+
+COMMON = frozenset({
+    "name", "when", "tags", "vars", "environment", "become", "become_user", "become_method", "become_flags", "remote_user",
+    "port", "connection", "timeout", "delegate_to", "run_once", "no_log", "ignore_errors", "ignore_unreachable",
+    "any_errors_fatal", "check_mode", "diff", "notify",
+})  # fmt: skip
+PLAY = (COMMON - {"when", "notify", "delegate_to"}) | {
+    "hosts", "gather_facts", "gather_subset", "gather_timeout", "vars_files", "vars_prompt", "serial", "strategy",
+    "force_handlers", "max_fail_percentage", "pre_tasks", "roles", "tasks", "post_tasks", "handlers",
+}  # fmt: skip
+BLOCK = COMMON | {"block", "rescue", "always"}
+TASK = COMMON | {
+    "action", "local_action", "args", "loop", "loop_control", "register", "until", "retries", "delay", "changed_when",
+    "failed_when", "listen", "rollback",
+}  # fmt: skip
+ROLE = COMMON | {"role"}
+LOOP_CONTROL = frozenset({"loop_var", "index_var", "label", "pause", "extended"})
+
+LISTS = frozenset({"tasks", "pre_tasks", "post_tasks", "handlers", "roles", "block", "rescue", "always"})
+MAPPINGS = frozenset({"vars", "loop_control"})
+
+NOT_YET = frozenset({
+    "async", "poll", "throttle", "order", "module_defaults", "collections", "debugger", "become_exe", "fact_path",
+    "delegate_facts", "run_facts",
+})  # fmt: skip
+
+
+def check(mapping: SourceDict, known: frozenset[str], what: str, also: frozenset[str] = frozenset()) -> None:
+    """Refuse keywords that are not known, and lists and mappings that are neither. Raises InputError."""
+    for key, value in mapping.items():
+        if key not in known and key not in also:
+            raise unknown(str(key), known, what, mapping.at(key))
+        if key in LISTS and value is not None and not isinstance(value, SourceList):
+            raise InputError(f"{key} of a {what} should be a list", where=mapping.at(key))
+        if key in MAPPINGS and value is not None and not isinstance(value, SourceDict):
+            raise InputError(f"{key} of a {what} should be a mapping", where=mapping.at(key))
+
+
+def unknown(key: str, known: frozenset[str], what: str, where: Origin) -> InputError:
+    if key in NOT_YET:
+        return InputError(f"the keyword {key!r} of a {what} is Ansible's, but wxops does not have it yet", where=where)
+    return InputError(f"a {what} has no keyword {key!r}", where=where, fix=nearest(key, sorted(known)))
+
+
+def mapping_at(value: Any, what: str, where: Origin | None) -> SourceDict:
+    if not isinstance(value, SourceDict):
+        raise InputError(f"a {what} should be a mapping, not {value!r}", where=getattr(value, "origin", where))
+    return value

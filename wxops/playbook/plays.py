@@ -1,0 +1,188 @@
+"""What a playbook says, as values: plays, blocks, tasks, roles. Nothing here runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from wxops.errors import Origin
+from wxops.playbook.source import SourceDict
+
+UNSET: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role in use: where it lies and what its variables are."""
+
+    name: str
+    path: Path
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The keywords that a play gives to its blocks, and a block to its tasks. None: not said, so inherited.
+
+    vars and environment: layers, outermost first. when: conditions that must all hold, outermost first.
+    """
+
+    when: tuple[Any, ...] = ()
+    tags: frozenset[str] = frozenset()
+    vars: tuple[Mapping[str, Any], ...] = ()
+    environment: tuple[Any, ...] = ()
+    become: Any = None
+    become_user: Any = None
+    become_method: Any = None
+    become_flags: Any = None
+    remote_user: Any = None
+    port: Any = None
+    connection: Any = None
+    timeout: Any = None
+    delegate_to: Any = None
+    run_once: Any = None
+    no_log: Any = None
+    ignore_errors: Any = None
+    ignore_unreachable: Any = None
+    any_errors_fatal: Any = None
+    check_mode: Any = None
+    diff: Any = None
+    notify: tuple[str, ...] = ()
+    role: Role | None = None
+
+    def inner(self, said: Mapping[str, Any]) -> Common:
+        """What holds inside a block or task that says this."""
+        own: dict[str, Any] = {}
+        for name in OVERRIDING:
+            if name in said:
+                own[name] = said[name]
+        if "when" in said:
+            own["when"] = (*self.when, *as_list(said["when"]))
+        if "tags" in said:
+            own["tags"] = self.tags | as_tags(said["tags"])
+        if said.get("vars"):
+            own["vars"] = (*self.vars, said["vars"])
+        if said.get("environment"):
+            own["environment"] = (*self.environment, *as_list(said["environment"]))
+        if "notify" in said:
+            own["notify"] = (*self.notify, *as_list(said["notify"]))
+        return replace(self, **own) if own else self
+
+
+OVERRIDING = frozenset(field.name for field in fields(Common)) - {
+    "when", "tags", "vars", "environment", "notify", "role",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """`loop` or `with_X`: what to go through, and what each item is called."""
+
+    terms: Any
+    lookup: str | None = None
+    variable: str = "item"
+    index_variable: str | None = None
+    label: Any = None
+    pause: Any = None
+    extended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task. `arguments` is a mapping, or a template that gives one."""
+
+    origin: Origin
+    module: str
+    arguments: Any
+    common: Common
+    name: Any = None
+    loop: Loop | None = None
+    register: str | None = None
+    until: tuple[Any, ...] = ()
+    retries: Any = None
+    delay: Any = None
+    changed_when: tuple[Any, ...] | None = None
+    failed_when: tuple[Any, ...] | None = None
+    listen: tuple[Any, ...] = ()
+    rollback: Any = None
+
+    @property
+    def label(self) -> str:
+        """What it is called when nobody named it."""
+        own = str(self.name) if self.name else self.module
+        return f"{self.common.role.name} : {own}" if self.common.role else own
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Tasks in order, with those for when one fails and those for either way."""
+
+    origin: Origin
+    body: tuple[Node, ...]
+    rescue: tuple[Node, ...] = ()
+    always: tuple[Node, ...] = ()
+    name: Any = None
+
+    def tasks(self) -> Iterator[Task]:
+        """All tasks in it, as written."""
+        for node in (*self.body, *self.rescue, *self.always):
+            if isinstance(node, Block):
+                yield from node.tasks()
+            else:
+                yield node
+
+
+Node = Task | Block
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """One play. `sections` are pre_tasks, roles with tasks, and post_tasks; handlers run after each."""
+
+    origin: Origin
+    name: Any
+    hosts: Any
+    common: Common
+    sections: tuple[Block, ...]
+    handlers: tuple[Task, ...]
+    playbook: Path
+    gather_facts: Any = True
+    gather_subset: Any = None
+    gather_timeout: Any = None
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    vars_files: tuple[Any, ...] = ()
+    vars_prompt: tuple[Mapping[str, Any], ...] = ()
+    serial: tuple[Any, ...] = ()
+    strategy: str = "linear"
+    force_handlers: Any = None
+    max_fail_percentage: Any = None
+    roles: tuple[Role, ...] = ()
+
+    @property
+    def directory(self) -> Path:
+        return self.playbook.parent
+
+    def tasks(self) -> Iterator[Task]:
+        for section in self.sections:
+            yield from section.tasks()
+
+
+def as_list(value: Any) -> list[Any]:
+    """One value or several, as a list."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def as_tags(value: Any) -> frozenset[str]:
+    """`tags: a,b` or a list of them."""
+    return frozenset(part.strip() for tag in as_list(value) for part in str(tag).split(",") if part.strip())
+
+
+def said(mapping: SourceDict, names: frozenset[str]) -> dict[str, Any]:
+    """Those keys of a mapping that are among `names`."""
+    return {key: value for key, value in mapping.items() if key in names}

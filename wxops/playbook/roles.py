@@ -1,0 +1,61 @@
+"""Finding a role and reading its parts: tasks, handlers, defaults, vars, dependencies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from wxops.errors import InputError, Origin
+from wxops.playbook import source
+from wxops.playbook.plays import Role
+
+SUFFIXES = (".yml", ".yaml", ".json", "")
+
+
+def find(name: str, search: Sequence[Path], where: Origin | None) -> Path:
+    """The directory of a role. Raises InputError with where it was looked for."""
+    for folder in [*search, Path("/")] if name.startswith("/") else search:
+        if (folder / name).is_dir():
+            return folder / name
+    looked = ", ".join(str(folder) for folder in search)
+    raise InputError(f"there is no role {name!r}", where=where, fix=f"looked in {looked}")
+
+
+def part(role: Path, folder: str, name: str = "main") -> Path | None:
+    """role/tasks/main.yml and the like; None when there is none."""
+    stem = role / folder / name
+    candidates = (
+        [stem] if stem.suffix in (".yml", ".yaml", ".json") else [stem.with_name(stem.name + s) for s in SUFFIXES]
+    )
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def load(
+    name: str, path: Path, params: dict[str, Any], *, vars_from: str = "main", defaults_from: str = "main"
+) -> Role:
+    """A role with its variables."""
+    return Role(name, path, variables(path, "defaults", defaults_from), variables(path, "vars", vars_from), params)
+
+
+def variables(role: Path, folder: str, name: str) -> dict[str, Any]:
+    """A role's vars/ or defaults/: the file main.yml, or all files of a directory main/."""
+    directory = role / folder / name
+    file = part(role, folder, name)
+    files = sorted(directory.glob("**/*.y*ml")) if directory.is_dir() else [file] if file else []
+    found: dict[str, Any] = {}
+    for path in files:
+        data = source.load_file(path)
+        if data is not None and not isinstance(data, dict):
+            raise InputError("a file of variables should be a mapping", where=str(path))
+        found.update(data or {})
+    return found
+
+
+def dependencies(role: Path) -> list[Any]:
+    """The roles that meta/main.yml says must run first."""
+    path = part(role, "meta")
+    meta = source.load_file(path) if path else None
+    if meta is not None and not isinstance(meta, dict):
+        raise InputError("meta of a role should be a mapping", where=str(path))
+    return list((meta or {}).get("dependencies") or [])
