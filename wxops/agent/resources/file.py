@@ -91,7 +91,7 @@ class FileKind(Kind):
             return dict(wanted)
         after = dict(before, **wanted)
         if "content" in wanted and "mtime_ns" not in wanted and not wanted["content"].same(before["content"]):
-            del after["mtime_ns"]
+            after.pop("mtime_ns", None)
         return after
 
     def predict(self, before: State, after: State) -> State:
