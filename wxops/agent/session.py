@@ -123,8 +123,9 @@ class Session:
         self._send(wire.DONE)
 
     def _run(self, task: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
+        check = task.get("check", self.check)
         change = Change(
-            self.view, self.journal, check=task.get("check", self.check), stop=self._stop, task=task["task"],
+            self.view if check == self.check else View(), self.journal, check=check, stop=self._stop, task=task["task"],
             module=task["module"], link=self._link, running=self.running, inverse=task.get("rollback"),
             journaled=task.get("journaled", True),
         )  # fmt: skip

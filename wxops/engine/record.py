@@ -109,6 +109,12 @@ class PastRun:
     def changed(self) -> int:
         return sum(counts.get("changed", 0) for counts in self.about.get("hosts", {}).values())
 
+    def mark(self, **about: Any) -> None:
+        """Note something about this run later on, such as that it was taken back."""
+        path = self.directory / "run.json"
+        path.with_suffix(".new").write_text(json.dumps({**self.about, **about}, indent=1, ensure_ascii=False))
+        path.with_suffix(".new").replace(path)
+
     def events(self) -> Iterator[dict[str, Any]]:
         """What was told, line by line; a line cut short by a crash is left out."""
         try:

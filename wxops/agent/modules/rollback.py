@@ -20,7 +20,7 @@ def rollback(change: Change, run: str, force: bool = False) -> Dict[str, Any]:
     """Take back what a run changed on this host.
 
     run: the run to take back.
-    force: also where somebody else has changed a thing since, and past steps that cannot be taken back.
+    force: also where somebody else has changed a thing since.
     """
     journal = Journal(run)
     steps = journal.steps() if journal.exists() else []
@@ -29,8 +29,11 @@ def rollback(change: Change, run: str, force: bool = False) -> Dict[str, Any]:
         return {"steps_back": 0, "msg": "already taken back by %s" % by if by else "changed nothing here"}
     irreversible = [_line(step, reason) for step in steps for reason in [_irreversible(step)] if reason]
     conflicts = [] if force else _conflicts(change, journal, steps)
-    if not force and (conflicts or (irreversible and not change.check)):
-        raise ModuleFailure(_refusal(conflicts, irreversible), conflicts=conflicts, irreversible=irreversible)
+    if conflicts:
+        raise ModuleFailure(
+            "nothing was taken back: %s. Look at them; --force sets them back all the same" % "; ".join(conflicts),
+            conflicts=conflicts, irreversible=irreversible,
+        )  # fmt: skip
     done = _take_back(change, journal, steps)
     if not change.check:
         journal.undone(change.journal.run)
@@ -52,7 +55,7 @@ def _take_back(change: Change, journal: Journal, steps: List[Step]) -> int:
         kind.undo(change, step["kind"], step["name"], step["before"], journal)
     for step in sorted(late.values(), key=lambda step: int(step["seq"])):
         kind_named(step["kind"]).undo(change, step["kind"], step["name"], step["before"], journal)
-    return len(steps)
+    return sum(1 for step in steps if not _irreversible(step))
 
 
 def _irreversible(step: Step) -> Optional[str]:
@@ -79,10 +82,3 @@ def _conflicts(change: Change, journal: Journal, steps: List[Step]) -> List[str]
 
 def _line(step: Step, why: str) -> str:
     return "%s %s (task %s): %s" % (step["kind"], step["name"], step["task"], why)
-
-
-def _refusal(conflicts: List[str], irreversible: List[str]) -> str:
-    return "nothing was taken back: %s. Look at them, then roll back with --force, which %s" % (
-        "; ".join(conflicts + irreversible),
-        "sets conflicting things back and passes over what cannot be taken back",
-    )
