@@ -59,11 +59,14 @@ def ssh(host: str, command: tuple[str, ...]) -> None:
 
 
 @lab.command()
-def down() -> None:
+@click.option("--all", "every", is_flag=True, help="Every lab on this machine, also those of tests and crashed runs.")
+def down(every: bool) -> None:
     """End the hosts and remove all that the lab put on this machine; the root file system stays cached."""
     from wxops.lab import Lab
 
-    Lab().down()
+    for one in Lab.all() if every else [Lab()]:
+        one.down()
+        click.echo(f"Lab {one.name} is down.")
 
 
 @lab.command()

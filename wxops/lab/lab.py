@@ -19,12 +19,13 @@ from wxops.lab.host import Host
 from wxops.lab.inventory import write_inventory, write_known_hosts
 from wxops.lab.machine import require_lab
 from wxops.lab.mounts import remove_tree
-from wxops.lab.network import Network
+from wxops.lab.network import Network, slash_24
 from wxops.lab.registry import Registry
 from wxops.lab.rootfs import rootfs
 from wxops.lab.status import HostStatus, LabStatus
 
 NAME, SUBNET = "lab", "10.77.0.0/24"
+SUBNET_RECORD = "subnet"
 
 
 class Lab:
@@ -44,15 +45,28 @@ class Lab:
         self.name = name or os.environ.get("WXOPS_LAB") or NAME
         if not re.fullmatch(r"[a-z][a-z0-9]{0,8}", self.name):
             raise LabError(f"{self.name!r} cannot name a lab.", fix="Use 1 to 9 small letters and digits.")
-        self.network = Network(self.name, _subnet(subnet or os.environ.get("WXOPS_LAB_SUBNET") or SUBNET))
-        self.base = Path(os.environ.get("WXOPS_LAB_DIR") or "/var/lib/wxops-lab")
+        self.base = _base()
         self.folder = self.base / self.name
+        self.network = Network(self.name, self._subnet(subnet or os.environ.get("WXOPS_LAB_SUBNET")))
         self.cgroup = Cgroup(f"wxops-lab/{self.name}")
         self.key = self.folder / "id_ed25519"
         self.known_hosts = self.folder / "known_hosts"
         self.inventory = self.folder / "inventory.yml"
         self.light_inventory = self.folder / "light.yml"
         self.registry = Registry(self.network.gateway, self.folder / "registry", self._cgroup("registry"))
+
+    @classmethod
+    def all(cls) -> list[Lab]:
+        """Every lab that left a trace on this machine, whoever made it."""
+        return [cls(record.parent.name, record.read_text()) for record in sorted(_base().glob(f"*/{SUBNET_RECORD}"))]
+
+    def _subnet(self, wanted: str | None) -> ipaddress.IPv4Network:
+        """The network that was asked for, else the one that the lab already has."""
+        record = self.folder / SUBNET_RECORD
+        has = record.read_text() if record.exists() else None
+        if wanted and has and wanted != has:
+            raise LabError(f"Lab {self.name} is up on {has}, not on {wanted}.", fix="Run `wxops lab down` first.")
+        return slash_24(wanted or has or SUBNET)
 
     def _cgroup(self, name: str) -> Cgroup:
         return Cgroup(f"{self.cgroup.path}/{name}")
@@ -140,6 +154,8 @@ class Lab:
             self._describe()
             for host in new:
                 host.wait_healthy()
+            for host in wanted:  # one of a run that was cut short may still be booting
+                host.wait()
             return self.hosts
 
     def reset(self, name: str, binds: Mapping[str, Path] | None = None) -> Host:
@@ -173,6 +189,7 @@ class Lab:
         self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         if not self.key.exists():
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"wxops lab {self.name}", "-f", str(self.key))
+        (self.folder / SUBNET_RECORD).write_text(str(self.network.subnet))
         self.network.up()
         self.registry.up()
         return lower
@@ -200,11 +217,6 @@ class Lab:
             yield
 
 
-def _subnet(text: str) -> ipaddress.IPv4Network:
-    try:
-        subnet = ipaddress.IPv4Network(text)
-    except ValueError as error:
-        raise LabError(f"{text!r} is not an IPv4 network: {error}", fix=f"Use a /24, such as {SUBNET}") from error
-    if subnet.prefixlen != 24:
-        raise LabError(f"A lab's network is a /24, not {text}.", fix=f"Use one such as {SUBNET}")
-    return subnet
+def _base() -> Path:
+    """Where labs keep their files; it must be on a file system that an overlay can write to (ext4, xfs)."""
+    return Path(os.environ.get("WXOPS_LAB_DIR") or "/var/lib/wxops-lab")

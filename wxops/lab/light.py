@@ -15,8 +15,9 @@ from wxops.lab.ssh import wait_until_greets
 from wxops.lab.supervise import spawn
 
 MOST = 200  # as many addresses as the lab's network keeps for them
-# sshd wants its run-time folder, which /run, a new tmpfs, lacks.
-START_SSHD = "mkdir -p /run/sshd; exec /usr/sbin/sshd -D -e -h /lab/host_key -o ListenAddress=$0"
+# sshd wants its run-time folder, which /run, a new tmpfs, lacks; sudo wants to resolve the host's own name.
+PREPARE = "mkdir -p /run/sshd; echo 127.0.1.1 $(hostname) >>/etc/hosts"
+SSHD = "/usr/sbin/sshd -D -e -h /lab/host_key"
 ACCESS = ("-o", "AuthorizedKeysFile=/lab/authorized_keys", "-o", "StrictModes=no")
 
 
@@ -34,7 +35,7 @@ class LightHost:
         nspawn = ("systemd-nspawn", "--quiet", "--keep-unit", "--register=no", "--resolv-conf=off", "--as-pid2")
         where = ("-D", str(lower), "--volatile=overlay", f"--machine={self.name}")
         network = (f"--network-namespace-path=/run/netns/{self.netns}", f"--bind-ro={access}:/lab")
-        sshd = ("sh", "-c", f'{START_SSHD} "$@"', self.address, *ACCESS)
+        sshd = ("sh", "-c", f'{PREPARE}; exec {SSHD} "$@"', "sshd", "-o", f"ListenAddress={self.address}", *ACCESS)
         spawn(self.cgroup, [*nspawn, *where, *network, *sshd], self._log(access))
 
     def wait(self, access: Path) -> None:

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from wxops.errors import LabError
 from wxops.lab.command import run, succeeds
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
@@ -40,14 +41,26 @@ class Network:
         return str(self.subnet[FIRST_LIGHT_HOST + number - 1])
 
     def up(self) -> None:
+        self._require_free()
         if not Path("/sys/class/net", self.bridge).exists():
-            run("ip", "link", "add", self.bridge, "type", "bridge")
+            run("ip", "link", "add", self.bridge, "address", hardware_address(self.gateway), "type", "bridge")
         run("ip", "address", "replace", f"{self.gateway}/{self.subnet.prefixlen}", "dev", self.bridge)
         run("ip", "link", "set", self.bridge, "up")
         FORWARDING.write_text("1")
         for table, chain, *rule in self._rules():
             if not succeeds("iptables", "-w", "-t", table, "-C", chain, *rule):
                 run("iptables", "-w", "-t", table, "-I", chain, *rule)
+
+    def _require_free(self) -> None:
+        """Refuse a subnet that another interface of this machine is on: traffic would go astray."""
+        for link in json.loads(run("ip", "-json", "-4", "address")):
+            for address in link["addr_info"]:
+                taken = ipaddress.ip_network(f"{address['local']}/{address['prefixlen']}", strict=False)
+                if link["ifname"] != self.bridge and taken.overlaps(self.subnet):
+                    raise LabError(
+                        f"The lab's network {self.subnet} overlaps {taken} of {link['ifname']}.",
+                        fix="Name a free /24 in WXOPS_LAB_SUBNET, such as 10.99.0.0/24.",
+                    )
 
     def down(self) -> None:
         """Remove the bridge and its rules. Forwarding stays on: another lab or a Docker engine may count on it."""
@@ -69,7 +82,8 @@ class Network:
         """Make the host's namespace with eth0 at `addresses`; on this side the cable's end is named as the host."""
         self.detach(host)
         run("ip", "netns", "add", host)
-        run("ip", "link", "add", host, "type", "veth", "peer", "name", "eth0", "netns", host)
+        inner = ("name", "eth0", "address", hardware_address(addresses[0]), "netns", host)
+        run("ip", "link", "add", host, "type", "veth", "peer", *inner)
         run("ip", "link", "set", host, "master", self.bridge, "up")
         inside = [
             "link set lo up",
@@ -93,3 +107,19 @@ class Network:
             return []
         ends = json.loads(run("ip", "-json", "link", "show", "master", self.bridge) or "[]")
         return sorted(end["ifname"] for end in ends)
+
+
+def hardware_address(address: str) -> str:
+    """One for each IP address, always the same: a neighbour that remembers it still reaches a host that was reset."""
+    return "02:77:" + ipaddress.IPv4Address(address).packed.hex(":")
+
+
+def slash_24(text: str) -> ipaddress.IPv4Network:
+    """A lab's network from its text; LabError when it is none."""
+    try:
+        subnet = ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise LabError(f"{text!r} is not an IPv4 network: {error}", fix="Use a /24, such as 10.77.0.0/24") from error
+    if subnet.prefixlen != 24:
+        raise LabError(f"A lab's network is a /24, not {text}.", fix="Use one such as 10.77.0.0/24")
+    return subnet

@@ -1,0 +1,47 @@
+# What a contributor types: make setup, test, lint, demo, bench, soak. Everything lives in .venv.
+
+PYTHON ?= python3
+# The build of PyTorch to serve with: pinned, and found through pip's own configuration. For a CUDA machine or a plain
+# CPU build, say where: make setup TORCH='torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu'
+TORCH ?= torch==2.13.0
+# How often `make soak` repeats the lab tests.
+SOAK ?= 10
+
+BIN := .venv/bin
+RUNTIME := $(wildcard runtime/pyproject.toml)
+
+.PHONY: setup packages test lint demo bench soak
+
+setup: packages .venv/ready
+
+packages:
+	@scripts/install-packages.sh
+
+.venv/ready: pyproject.toml $(RUNTIME) Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "wxops needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet $(TORCH)
+	$(BIN)/pip install --quiet --editable '.[dev]' $(if $(RUNTIME),--editable './runtime[dev]')
+	@touch $@
+
+test: setup
+	@failed=0; \
+	$(BIN)/pytest || failed=1; \
+	$(if $(RUNTIME),(cd runtime && ../$(BIN)/pytest) || failed=1;) \
+	exit $$failed
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(if $(RUNTIME),cd runtime && ../$(BIN)/mypy)
+
+demo: setup
+	scripts/demo.sh
+
+bench: setup
+	scripts/bench.sh
+
+# The tests that boot and break real hosts, over and over, until one fails.
+soak: setup
+	@for run in $$(seq $(SOAK)); do echo "soak $$run of $(SOAK)"; $(BIN)/pytest --quiet --exitfirst tests/lab || exit 1; done

@@ -1,0 +1,62 @@
+"""What every kind of test may ask for: a lab of real hosts, booted once a session."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from wxops.lab import Lab
+from wxops.lab.host import Host
+
+# Tests have labs of their own, so they never touch an operator's; several sessions may run at once.
+TEST_LABS = [(f"test{letter}", f"10.78.{number}.0/24") for number, letter in enumerate("abcdefgh", start=1)]
+
+
+@contextmanager
+def unused_lab() -> Iterator[Lab]:
+    """A lab that no other session holds, down before and after; a session that crashed holds none any more."""
+    for name, subnet in TEST_LABS:
+        with Path(f"/run/lock/wxops-{name}").open("w") as claim:
+            try:
+                fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            lab = Lab(name, subnet)
+            lab.down()
+            try:
+                yield lab
+            finally:
+                lab.down()
+            return
+    pytest.fail(f"{len(TEST_LABS)} test sessions hold a lab already")
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """Two running hosts, shared by all tests of the session; a test that needs more calls up()."""
+    with unused_lab() as lab:
+        lab.up(2)
+        yield lab
+
+
+@pytest.fixture
+def spare_lab() -> Iterator[Lab]:
+    """Another lab, not up yet: for tests that take one down or break it."""
+    with unused_lab() as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def shared_host(lab: Lab) -> Host:
+    """A running host in the state that earlier tests left it in: for tests that only look, or undo what they do."""
+    return lab.hosts[0]
+
+
+@pytest.fixture
+def host(lab: Lab) -> Host:
+    """A pristine host: its file system is new, which takes about a second."""
+    return lab.reset(lab.hosts[0].name)
