@@ -122,11 +122,7 @@ def _bracketed(text: str) -> str:
 
 def _serial(host: Host, folder: str) -> str:
     """NVMe and virtio disks show it as text, SCSI disks in vital product data page 0x80 (4 bytes of header)."""
-    text = host.read(folder + "/device/serial")
-    if text:
-        return text
-    found = re.search(r"\w+", host.read(folder + "/device/vpd_pg80")[4:])
-    return found.group() if found else ""
+    return host.read(folder + "/device/serial") or host.read(folder + "/device/vpd_pg80")[4:].strip(" \0")
 
 
 def _name_controllers(host: Host, disks: Dict[str, Dict[str, Any]]) -> None:

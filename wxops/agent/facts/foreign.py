@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 def facter(host: Host) -> Dict[str, Any]:
     command = host.command("cfacter") or host.command("facter")
-    if not command and host.exists("/opt/puppetlabs/bin/facter"):
-        command = "/opt/puppetlabs/bin/facter"
     if not command:
         return {}
     return _parsed(host.output(command, "--puppet", "--json") or host.output(command, "--json"))

@@ -14,13 +14,13 @@ from wxops.agent.process import run
 if TYPE_CHECKING:
     from typing import Any, Dict, List
 
-SYSTEM_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"]  # where an unprivileged PATH does not look
+MORE_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/puppetlabs/bin"]  # that a user's PATH may lack
 
 
 class Host:
     def __init__(self, root: str = "", timeout: float = 10, fact_path: str = "/etc/ansible/facts.d") -> None:
         self.root, self.timeout, self.fact_path = root, timeout, fact_path
-        self.folders = dict.fromkeys(os.environ.get("PATH", os.defpath).split(":") + SYSTEM_FOLDERS)
+        self.folders = dict.fromkeys(os.environ.get("PATH", os.defpath).split(":") + MORE_FOLDERS)
         self.facts: Dict[str, Any] = {}
         self.warnings: List[str] = []
 
@@ -67,7 +67,7 @@ class Host:
         for folder in self.folders:
             path = self.root + folder + "/" + name
             if os.access(path, os.X_OK) and os.path.isfile(path):
-                return folder + "/" + name
+                return path
         return ""
 
     def output(self, *argv: str) -> str:
