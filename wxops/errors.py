@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,10 @@ class TaskFailed(WxopsError):
     """A task that ran and failed; `result` is what the module returned."""
 
     exit_code = 2
+
+    def __init__(self, what: str, result: Mapping[str, Any]) -> None:
+        super().__init__(what)
+        self.result = result
 
 
 class LabError(WxopsError):

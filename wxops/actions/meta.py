@@ -8,8 +8,8 @@ from wxops.actions import Call, Result
 
 FREE_FORM = "_raw_params"
 Steering = Literal[
-    "flush_handlers", "noop", "end_play", "end_batch", "end_host", "clear_facts", "clear_host_errors", "reset_connection",
-    "refresh_inventory",
+    "flush_handlers", "noop", "end_play", "end_batch", "end_host", "clear_facts", "clear_host_errors",
+    "reset_connection", "refresh_inventory",
 ]  # fmt: skip
 
 

@@ -42,14 +42,14 @@ CONNECTION = [
         "--accept-new",
         is_flag=True,
         default=None,
-        help="Record the keys of hosts that are not known yet. A changed key always stops.",
+        help="Record keys of unknown hosts; a changed key always stops.",
     ),
     click.option("-T", "--timeout", type=float, metavar="SECONDS", help="For each hop to answer."),
     click.option("-f", "--forks", type=click.IntRange(1), metavar="N", help="Hosts worked on at the same time (50)."),
 ]
 VARIABLES = [
     click.option(
-        "-e", "--extra-vars", multiple=True, metavar="VARS", help="key=value, YAML or JSON, or @FILE; may repeat."
+        "-e", "--extra-vars", multiple=True, metavar="VARS", help="key=value, YAML, JSON or @FILE; may repeat."
     ),
     click.option("--vault-id", multiple=True, metavar="LABEL@SOURCE", help="A vault password; may repeat."),
     click.option(
@@ -71,7 +71,7 @@ OUTPUT = [
         "--verbose",
         "verbosity",
         count=True,
-        help="Show results, and what commands print while they run; more with -vvv.",
+        help="Show results, and what commands print while they run.",
     ),
 ]
 PLAYBOOK = [
@@ -114,13 +114,12 @@ def run_options(flags: dict[str, Any], settings: Settings) -> RunOptions:
         extra_vars=extra_vars(flags.get("extra_vars") or (), vault),
         forks=given("forks", settings.forks), check=bool(flags.get("check")), diff=bool(flags.get("diff")),
         verbosity=flags.get("verbosity") or 0, become=given("become"), become_user=flags.get("become_user"),
-        become_password=_password(flags.get("ask_become_pass") or (settings.ask_become_pass and not flags.get("become_password_file")),
-                                  flags.get("become_password_file"), "sudo password: "),
+        become_password=_become_password(flags, settings),
         password=_password(flags.get("ask_pass"), flags.get("connection_password_file"), "login password: "),
         remote_user=given("remote_user", settings.remote_user),
         private_key=given("private_key", settings.private_key_file),
-        accept_new=bool(given("accept_new", settings.accept_new)), timeout=given("timeout", settings.timeout), vault=vault,
-        roles_path=(*roles, shared("playbooks") / "roles"),
+        accept_new=bool(given("accept_new", settings.accept_new)), timeout=given("timeout", settings.timeout),
+        vault=vault, roles_path=(*roles, shared("playbooks") / "roles"),
     )  # fmt: skip
 
 
@@ -184,6 +183,11 @@ def _password(ask: Any, file: str | None, prompt: str) -> str | None:
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\n")
     return getpass.getpass(prompt)
+
+
+def _become_password(flags: dict[str, Any], settings: Settings) -> str | None:
+    file = flags.get("become_password_file")
+    return _password(flags.get("ask_become_pass") or (settings.ask_become_pass and not file), file, "sudo password: ")
 
 
 def _vault(flags: dict[str, Any], settings: Settings) -> VaultKeys:

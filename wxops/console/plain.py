@@ -14,8 +14,8 @@ from wxops.engine.events import Event, Notice, Output, PlayStarted, Recap, TaskR
 WIDTH = 79
 COLORS = {"ok": "green", "changed": "yellow", "skipped": "cyan", "failed": "red", "unreachable": "bright_red",
           "ignored": "bright_blue", "rescued": "magenta"}  # fmt: skip
-HIDDEN = frozenset({"diff", "steps", "ms", "ansible_facts", "_include", "_meta", "_cacheable", "invocation", "stdout_lines",
-                    "stderr_lines", "exception"})  # fmt: skip
+HIDDEN = frozenset({"diff", "steps", "ms", "ansible_facts", "_include", "_meta", "_cacheable", "invocation",
+                    "stdout_lines", "stderr_lines", "exception"})  # fmt: skip
 
 
 class Plain:

@@ -11,6 +11,8 @@ from wxops.playbook.signature import boolean
 from wxops.playbook.templating import Templar
 from wxops.transport.options import Become
 
+PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
+
 
 def become_for(common: Common, templar: Templar, options: RunOptions) -> Become | None:
     """The user to become on the host, or None to stay the login user.
@@ -34,9 +36,7 @@ def become_for(common: Common, templar: Templar, options: RunOptions) -> Become 
     method = value("become_method", common.become_method, None) or "sudo"
     if str(method).removeprefix("ansible.builtin.") != "sudo":
         raise InputError(f"become_method {method!r} is not known", fix="sudo is the one that wxops has")
-    password = (
-        variables.get("ansible_become_password") or variables.get("ansible_become_pass") or options.become_password
-    )
+    password = next(filter(None, map(variables.get, PASSWORDS)), None) or options.become_password
     flags = value("become_flags", common.become_flags, None)
     return Become(
         user=str(value("become_user", common.become_user, options.become_user) or "root"),

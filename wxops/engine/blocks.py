@@ -1,6 +1,6 @@
-"""Blocks of tasks over a set of hosts: in order, with rescue, always and includes. The linear strategy is its plain use;
+"""Blocks of tasks over a set of hosts: in order, with rescue, always and includes.
 
-`free` and `host_pinned` use it once per host.
+The linear strategy is its plain use; `free` and `host_pinned` use it once per host.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class HostCall(Call):
         coerced = module_named(module).signature.coerce(arguments, self._task.task.origin)
         (result,) = self._task.on_host(module, [coerced], self.offers).values()
         if result.get("failed"):
-            raise TaskFailed(str(result.get("msg", "failed")), result=result)
+            raise TaskFailed(str(result.get("msg", "failed")), result)
         return result
 
     def find(self, name: str, folder: str) -> Path:

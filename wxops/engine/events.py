@@ -80,8 +80,8 @@ def as_json(event: Event) -> dict[str, Any]:
     """One line of `--output jsonl`, and of the run record."""
     match event:
         case TaskResult():
-            line: dict[str, Any] = {"event": "item" if event.is_item else "task", "host": event.host, "play": event.play,
-                                    "task": event.task, "module": event.module}  # fmt: skip
+            line: dict[str, Any] = {"event": "item" if event.is_item else "task", "host": event.host,
+                                    "play": event.play, "task": event.task, "module": event.module}  # fmt: skip
             if event.is_item:
                 line["item"] = event.item
             return {**line, "status": event.status, "ms": event.ms, "result": dict(event.result)}

@@ -88,8 +88,9 @@ class HostTask:
         for condition in self.task.common.when:
             try:
                 if not item.templar.condition(condition, where=self.task.origin):
+                    shown = condition if isinstance(condition, bool) else str(condition)
                     return {"changed": False, "skipped": True, "skip_reason": "Conditional result was False",
-                            "false_condition": condition if isinstance(condition, bool) else str(condition)}  # fmt: skip
+                            "false_condition": shown}  # fmt: skip
             except TemplateError as error:
                 return failure(error)
         return None
@@ -258,6 +259,9 @@ class HostTask:
             return {**result, **failure(error)}
         return result
 
+    def _all_hold(self, scope: Templar, conditions: tuple[Any, ...], what: str) -> bool:
+        return all(scope.condition(condition, where=self.task.origin, what=what) for condition in conditions)
+
     def _settle(self, steps: list[int]) -> None:
         with self._agent() as agent:
             agent.settle(steps)
@@ -275,8 +279,8 @@ class _Reach(Mapping[str, Any]):
     def __init__(self, templar: Templar, task: Task, local: bool) -> None:
         self._templar, self._namespace = templar, templar.namespace()
         common = task.common
-        said = {"ansible_connection": common.connection, "ansible_user": common.remote_user, "ansible_port": common.port,
-                "ansible_timeout": common.timeout}  # fmt: skip
+        said = {"ansible_connection": common.connection, "ansible_user": common.remote_user,
+                "ansible_port": common.port, "ansible_timeout": common.timeout}  # fmt: skip
         self._own = {name: templar.render(value) for name, value in said.items() if value is not None}
         if local:
             self._own.setdefault("ansible_connection", "local")

@@ -37,8 +37,8 @@ def describe(run: str, playbooks: Sequence[Path], **more: Any) -> dict[str, Any]
     return {
         "run": run, "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "user": getpass.getuser(),
         "controller": socket.gethostname(), "wxops": wxops.__version__,
-        "playbooks": [str(path) for path in playbooks], "revision": revision(playbooks[0].parent) if playbooks else None,
-        **more,
+        "playbooks": [str(path) for path in playbooks],
+        "revision": revision(playbooks[0].parent) if playbooks else None, **more,
     }  # fmt: skip
 
 

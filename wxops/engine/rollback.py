@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wxops.engine.become import PASSWORDS
 from wxops.engine.connections import Connections
 from wxops.engine.events import Event, Notice, PlayStarted, Recap, RunStarted, Status, TaskResult, TaskStarted
 from wxops.engine.options import RunOptions
@@ -143,9 +144,7 @@ class _Work:
             vault=options.vault,
             secrets=SecretRegistry(),
         ).namespace()
-        password = (
-            options.become_password or variables.get("ansible_become_password") or variables.get("ansible_become_pass")
-        )
+        password = next(filter(None, map(variables.get, PASSWORDS)), None) or options.become_password
         become = Become(user, password=str(password) if password else None) if user else None
         with self.connections.agent(host, variables, become) as agent:
             arguments = {"run": self.rollback.past.run, "force": self.rollback.force}

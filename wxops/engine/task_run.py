@@ -66,17 +66,18 @@ class TaskRun:
 
     def _one(self, task: Task, name: str, host: str) -> dict[str, Any]:
         """One host's part, from rendering to counting. Never raises for what went wrong on that host."""
-        context, started = self.context, time.perf_counter()
+        context, started, lost = self.context, time.perf_counter(), False
         try:
             host_task = HostTask(context, task, context.module(task), host)
             host_task.label = name
-            outcome, status = host_task.run(), None
+            outcome = host_task.run()
         except HostUnreachable as error:
-            outcome, status = Outcome({"unreachable": True, "changed": False, "msg": str(error)}, []), "unreachable"
+            outcome, lost = Outcome({"unreachable": True, "changed": False, "msg": str(error)}, []), True
         except WxopsError as error:
-            outcome, status = Outcome(failure(error), []), None
+            outcome = Outcome(failure(error), [])
         ms = round((time.perf_counter() - started) * 1000, 1)
-        self._conclude(task, name, host, outcome, status or self._status(task, host, outcome.result), ms)
+        status: Status = "unreachable" if lost else self._status(task, host, outcome.result)
+        self._conclude(task, name, host, outcome, status, ms)
         return outcome.result
 
     def _status(self, task: Task, host: str, result: Mapping[str, Any]) -> Status:
@@ -93,7 +94,7 @@ class TaskRun:
 
     def _conclude(self, task: Task, name: str, host: str, outcome: Outcome, status: Status, ms: float) -> None:
         """What a result leads to: variables, handlers, the host's fate, counts and events."""
-        context, state, result = self.context, self.context.states[host], outcome.result
+        state, result = self.context.states[host], outcome.result
         if status == "unreachable" and self._flag(task.common.ignore_unreachable, task, host):
             status = "ignored"
         if task.register:
@@ -147,8 +148,12 @@ class TaskRun:
         for item, result in outcome.items:
             item_status = self._status(task, host, result)
             label = CENSORED["censored"] if hidden else context.secrets.mask_data(item.label)
-            context.emit(TaskResult(host, context.name, name, task.module, item_status, float(result.get("ms", 0)), told(result),
-                                    label, True, where))  # fmt: skip
+            item_ms = float(result.get("ms", 0))
+            context.emit(
+                TaskResult(
+                    host, context.name, name, task.module, item_status, item_ms, told(result), label, True, where
+                )
+            )
         context.emit(TaskResult(host, context.name, name, task.module, status, ms, told(outcome.result), where=where))
 
     def _share(self, task: Task, hosts: list[str], result: dict[str, Any]) -> None:
@@ -169,7 +174,7 @@ class TaskRun:
         if not lost:
             return
         allowed = context.play.max_fail_percentage
-        everyone = [host for host in context.variables.batch]
+        everyone = list(context.variables.batch)
         gone = [host for host in everyone if context.states[host].failed or context.states[host].unreachable]
         too_many = allowed is not None and len(gone) * 100 / max(1, len(everyone)) > float(allowed)
         if too_many or self._flag(task.common.any_errors_fatal, task, hosts[0]):

@@ -8,8 +8,8 @@ from wxops.errors import InputError, Origin, nearest
 from wxops.playbook.source import SourceDict, SourceList
 
 COMMON = frozenset({
-    "name", "when", "tags", "vars", "environment", "become", "become_user", "become_method", "become_flags", "remote_user",
-    "port", "connection", "timeout", "delegate_to", "run_once", "no_log", "ignore_errors", "ignore_unreachable",
+    "name", "when", "tags", "vars", "environment", "become", "become_user", "become_method", "become_flags",
+    "remote_user", "port", "connection", "timeout", "delegate_to", "run_once", "no_log", "ignore_errors", "ignore_unreachable",
     "any_errors_fatal", "check_mode", "diff", "notify",
 })  # fmt: skip
 PLAY = (COMMON - {"when", "notify", "delegate_to"}) | {

@@ -35,8 +35,8 @@ class ModuleInfo(Protocol):
 class Loader:
     """Reads playbooks, task files and roles.
 
-    modules: name and place -> the module, or InputError. roles_path: where roles are looked for beyond the playbook's own
-    roles/. render: evaluates a template with what is known before a host is (extra variables), for names of static imports.
+    modules: name and place -> the module, or InputError. roles_path: where roles are looked for beyond the playbook's
+    own roles/. render: evaluates a template with what is known before a host is (extra variables), for static imports.
     """
 
     modules: Callable[[str, Origin | None], ModuleInfo]
@@ -88,8 +88,8 @@ class Loader:
         return Play(
             origin=mapping.origin, name=mapping.get("name"), hosts=mapping["hosts"], common=common, playbook=path,
             sections=tuple(Block(mapping.origin, tuple(section)) for section in sections if section),
-            handlers=tuple(handlers), vars=mapping.get("vars") or {}, vars_files=tuple(as_list(mapping.get("vars_files"))),
-            vars_prompt=tuple(mapping.get("vars_prompt") or ()), serial=tuple(as_list(mapping.get("serial"))),
+            handlers=tuple(handlers), vars=mapping.get("vars") or {},
+            vars_files=tuple(as_list(mapping.get("vars_files"))), vars_prompt=tuple(mapping.get("vars_prompt") or ()), serial=tuple(as_list(mapping.get("serial"))),
             strategy=strategy, roles=tuple(used), **options,
         )  # fmt: skip
 
@@ -131,13 +131,13 @@ class _Scope:
         keywords.check(mapping, keywords.BLOCK, "block")
         check_syntax(said(mapping, keywords.COMMON))
         inside = common.inner(mapping)
-        parts = [self.nodes(mapping.get(part), inside) for part in ("block", "rescue", "always")]
-        return Block(mapping.origin, *parts, name=mapping.get("name"))
+        body, rescue, always = (self.nodes(mapping.get(part), inside) for part in ("block", "rescue", "always"))
+        return Block(mapping.origin, body, rescue, always, mapping.get("name"))
 
     def task(self, mapping: SourceDict, common: Common) -> Node:
         key, name, value = self._module_of(mapping)
         lookup = next((str(k) for k in mapping if str(k).startswith("with_")), None)
-        keywords.check(mapping, keywords.TASK, "task", frozenset({key, lookup} - {None}))
+        keywords.check(mapping, keywords.TASK, "task", frozenset({key, lookup or key}))
         inside = common.inner(mapping)
         if key == "local_action":
             inside = replace(inside, delegate_to="localhost")
@@ -150,8 +150,8 @@ class _Scope:
         conditions = {k: tuple(as_list(mapping[k])) for k in ("changed_when", "failed_when") if k in mapping}
         return Task(
             origin=mapping.origin, module=module.name, arguments=arguments, common=inside, name=mapping.get("name"),
-            loop=self._loop(mapping, lookup), register=mapping.get("register"), until=tuple(as_list(mapping.get("until"))),
-            retries=mapping.get("retries"), delay=mapping.get("delay"), listen=tuple(as_list(mapping.get("listen"))),
+            loop=self._loop(mapping, lookup), register=mapping.get("register"),
+            until=tuple(as_list(mapping.get("until"))), retries=mapping.get("retries"), delay=mapping.get("delay"), listen=tuple(as_list(mapping.get("listen"))),
             rollback=mapping.get("rollback"), **conditions,
         )  # fmt: skip
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Literal, Optional, Union, get_args, get_origin  # noqa: UP035  agent code names them
 
 from wxops.errors import InputError, Origin, nearest
+from wxops.playbook.source import SourceStr
 
 TRUE = frozenset({"y", "yes", "on", "1", "true", "t"})
 FALSE = frozenset({"n", "no", "off", "0", "false", "f"})
@@ -107,7 +108,7 @@ class Signature:
             else:
                 kept.append(word)
         rest = " ".join(kept).strip()
-        return {**pairs, **({self.free_form: type(text)(rest, where) if where else rest} if rest else {})}
+        return {**pairs, **({self.free_form: SourceStr(rest, where) if where else rest} if rest else {})}
 
     def check(self, given: Mapping[str, Any], where: Origin | None, is_template: Callable[[Any], bool]) -> None:
         """Refuse, before any host is touched, what can be seen to be wrong. Raises InputError."""
@@ -261,5 +262,5 @@ def _key_values(text: str, where: Origin | None, module: str) -> dict[str, Any]:
         key, found, value = word.partition("=")
         if not found:
             raise InputError(f"{module} takes key=value or a mapping, not {word!r}", where=where)
-        pairs[key] = type(text)(value, where) if where is not None and type(text) is not str else value  # type: ignore[call-arg]
+        pairs[key] = SourceStr(value, where) if where is not None else value
     return pairs

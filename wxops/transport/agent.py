@@ -174,7 +174,7 @@ class Agent:
         return data
 
     def _more(self) -> bytes:
-        """The next bytes; asks a silent host whether it lives, and gives up after MISSED_PINGS answers failed to come."""
+        """The next bytes; asks a silent host whether it lives, and gives up after MISSED_PINGS without an answer."""
         missed = 0
         while True:
             data = self._pipe.read()

@@ -83,7 +83,7 @@ def connection_options(name: str, variables: Mapping[str, Any], **defaults: Any)
 
 
 def ssh_settings(arguments: str, name: str) -> tuple[tuple[str, str], ...]:
-    """The settings in `ansible_ssh_common_args`: `-o Key=value`, `-J hop`, `-i file`, `-F file`, `-p port`, `-l user`."""
+    """The settings in `ansible_ssh_common_args`: -o Key=value, -J hop, -i file, -F file, -p port, -l user."""
     words, settings = shlex.split(arguments), []
     letters = {"-J": "ProxyJump", "-i": "IdentityFile", "-p": "Port", "-l": "User", "-F": "ConfigFile"}
     while words:
@@ -92,8 +92,8 @@ def ssh_settings(arguments: str, name: str) -> tuple[tuple[str, str], ...]:
         if flag in ("-C", "-q", "-4", "-6", "-A"):
             continue
         if flag not in letters and flag != "-o":
-            raise InputError(f"ansible_ssh_common_args of {name}: {word!r} is not understood",
-                             fix="-o Key=value, -J, -i, -F, -p and -l are; put the rest into ~/.ssh/config")  # fmt: skip
+            fix = "-o Key=value, -J, -i, -F, -p and -l are; put the rest into ~/.ssh/config"
+            raise InputError(f"ansible_ssh_common_args of {name}: {word!r} is not understood", fix=fix)
         value = value or (words.pop(0) if words else "")
         key, _, text = value.replace("=", " ", 1).partition(" ") if flag == "-o" else (letters[flag], "", value)
         settings.append((key, text.strip().strip('"')))

@@ -33,7 +33,7 @@ class SSHSession:
     def start(self, command: str) -> paramiko.Channel:
         """Run a command on the host; the channel's streams are binary and apart."""
         try:
-            channel = self._connection.transport.open_session(timeout=self._options.timeout)
+            channel: paramiko.Channel = self._connection.transport.open_session(timeout=self._options.timeout)
             channel.exec_command(command)
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise HostUnreachable(f"cannot start a command on {self._options.name}: {_reason(error)}") from None
@@ -101,8 +101,8 @@ class SSHSession:
             login["password"] = options.password
         existing = [key for key in keys if os.path.exists(key)]
         if is_target and options.private_key and not existing:
-            raise HostUnreachable(f"the private key {options.private_key} does not exist",
-                                  where=options.name, fix="set ansible_ssh_private_key_file, or --private-key")  # fmt: skip
+            fix = "set ansible_ssh_private_key_file, or --private-key"
+            raise HostUnreachable(f"the private key {options.private_key} does not exist", where=options.name, fix=fix)
         if existing:
             login["key_filename"] = existing
         only = settings.get("identitiesonly", "no") == "yes" or bool(is_target and options.private_key)
@@ -110,7 +110,7 @@ class SSHSession:
         return login
 
     def _socket(self, connection: fabric.Connection, before: fabric.Connection | None) -> Any:
-        """The stream to the next hop. Nagle's algorithm is off: with it a small request waits 40 ms for an old answer."""
+        """The stream to the next hop, without Nagle's algorithm, which makes a small request wait 40 ms."""
         host, port = connection.host, connection.port
         if before is not None:
             return before.transport.open_channel("direct-tcpip", (host, port), ("", 0), timeout=self._options.timeout)
