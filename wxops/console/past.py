@@ -30,9 +30,16 @@ def _row(past: PastRun) -> tuple[str, ...]:
     about, hosts = past.about, past.about.get("hosts", {})
     failed = sum(counts.get("failed", 0) + counts.get("unreachable", 0) for counts in hosts.values())
     return (
-        past.run, str(about.get("started", "")), str(about.get("user", "")), what(about), str(about.get("revision") or "-"),
-        str(len(hosts)), str(past.changed), str(failed), _end(about),
-    )  # fmt: skip
+        past.run,
+        str(about.get("started", "")),
+        str(about.get("user", "")),
+        what(about),
+        str(about.get("revision") or "-"),
+        str(len(hosts)),
+        str(past.changed),
+        str(failed),
+        _end(about),
+    )
 
 
 def what(about: Any) -> str:

@@ -7,11 +7,32 @@ from typing import Any
 from wxops.errors import InputError, Origin, nearest
 from wxops.playbook.source import SourceDict, SourceList
 
-COMMON = frozenset({
-    "name", "when", "tags", "vars", "environment", "become", "become_user", "become_method", "become_flags",
-    "remote_user", "port", "connection", "timeout", "delegate_to", "run_once", "no_log", "ignore_errors", "ignore_unreachable",
-    "any_errors_fatal", "check_mode", "diff", "notify",
-})  # fmt: skip
+COMMON = frozenset(
+    {
+        "name",
+        "when",
+        "tags",
+        "vars",
+        "environment",
+        "become",
+        "become_user",
+        "become_method",
+        "become_flags",
+        "remote_user",
+        "port",
+        "connection",
+        "timeout",
+        "delegate_to",
+        "run_once",
+        "no_log",
+        "ignore_errors",
+        "ignore_unreachable",
+        "any_errors_fatal",
+        "check_mode",
+        "diff",
+        "notify",
+    }
+)
 PLAY = (COMMON - {"when", "notify", "delegate_to"}) | {
     "hosts", "gather_facts", "gather_subset", "gather_timeout", "vars_files", "vars_prompt", "serial", "strategy",
     "force_handlers", "max_fail_percentage", "pre_tasks", "roles", "tasks", "post_tasks", "handlers",

@@ -86,12 +86,21 @@ class Loader:
         options = said(mapping, frozenset({"gather_facts", "gather_subset", "gather_timeout", "force_handlers",
                                            "max_fail_percentage"}))  # fmt: skip
         return Play(
-            origin=mapping.origin, name=mapping.get("name"), hosts=mapping["hosts"], common=common, playbook=path,
+            origin=mapping.origin,
+            name=mapping.get("name"),
+            hosts=mapping["hosts"],
+            common=common,
+            playbook=path,
             sections=tuple(Block(mapping.origin, tuple(section)) for section in sections if section),
-            handlers=tuple(handlers), vars=mapping.get("vars") or {},
-            vars_files=tuple(as_list(mapping.get("vars_files"))), vars_prompt=tuple(mapping.get("vars_prompt") or ()), serial=tuple(as_list(mapping.get("serial"))),
-            strategy=strategy, roles=tuple(used), **options,
-        )  # fmt: skip
+            handlers=tuple(handlers),
+            vars=mapping.get("vars") or {},
+            vars_files=tuple(as_list(mapping.get("vars_files"))),
+            vars_prompt=tuple(mapping.get("vars_prompt") or ()),
+            serial=tuple(as_list(mapping.get("serial"))),
+            strategy=strategy,
+            roles=tuple(used),
+            **options,
+        )
 
     def task_file(self, path: Path, common: Common, directory: Path) -> tuple[Node, ...]:
         """The tasks of a file, under the keywords of the include."""
@@ -149,11 +158,20 @@ class _Scope:
         check_syntax({k: v for k, v in mapping.items() if k not in ("block", "rescue", "always")})
         conditions = {k: tuple(as_list(mapping[k])) for k in ("changed_when", "failed_when") if k in mapping}
         return Task(
-            origin=mapping.origin, module=module.name, arguments=arguments, common=inside, name=mapping.get("name"),
-            loop=self._loop(mapping, lookup), register=mapping.get("register"),
-            until=tuple(as_list(mapping.get("until"))), retries=mapping.get("retries"), delay=mapping.get("delay"), listen=tuple(as_list(mapping.get("listen"))),
-            rollback=mapping.get("rollback"), **conditions,
-        )  # fmt: skip
+            origin=mapping.origin,
+            module=module.name,
+            arguments=arguments,
+            common=inside,
+            name=mapping.get("name"),
+            loop=self._loop(mapping, lookup),
+            register=mapping.get("register"),
+            until=tuple(as_list(mapping.get("until"))),
+            retries=mapping.get("retries"),
+            delay=mapping.get("delay"),
+            listen=tuple(as_list(mapping.get("listen"))),
+            rollback=mapping.get("rollback"),
+            **conditions,
+        )
 
     def _module_of(self, mapping: SourceDict) -> tuple[str, str, Any]:
         """(the key in the task, the module's name, what stands behind it)."""
