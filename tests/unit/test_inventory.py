@@ -211,14 +211,14 @@ class TestSecrets:
 
     def test_no_listing_shows_what_was_encrypted(self, inventory: Inventory) -> None:
         listing = Listing(inventory, inventory.select("all"))
-        shown = json.dumps(listing.as_json()) + to_yaml(listing.as_yaml()) + json.dumps(listing.variables("h"))
+        shown = json.dumps(listing.as_json()) + to_yaml(listing.as_yaml()) + json.dumps(listing.json_variables("h"))
         shown += "\n".join(Tree(inventory, variables=True).lines("all"))
         for secret in ("correct horse", "battery staple", "one secret", "4711", "s3cret"):
             assert secret not in shown
-        assert listing.variables("h")["db_password"] == "***" == listing.variables("h")["pin"]
-        assert listing.variables("h")["token"]["__ansible_vault"].startswith("$ANSIBLE_VAULT;1.1;AES256\n")
+        assert listing.json_variables("h")["db_password"] == "***" == listing.json_variables("h")["pin"]
+        assert listing.json_variables("h")["token"]["__ansible_vault"].startswith("$ANSIBLE_VAULT;1.1;AES256\n")
         assert "token: !vault |" in to_yaml(listing.as_yaml())
-        assert listing.variables("h")["host"] == "shown"
+        assert listing.json_variables("h")["host"] == "shown"
 
     def test_its_values_are_known_for_redaction(self, inventory: Inventory) -> None:
         inventory.variables("h")
@@ -232,7 +232,7 @@ class TestSecrets:
         hosts = written(tmp_path, "hosts.ini", KEYS.encrypt("h password=hunter2\n"))
         inventory = Inventory.load([hosts], KEYS)
         assert inventory.variables("h")["password"] == "hunter2"
-        assert Listing(inventory, inventory.select("all")).variables("h") == {"password": "***"}
+        assert Listing(inventory, inventory.select("all")).json_variables("h") == {"password": "***"}
         assert inventory.secrets() == ["hunter2"]
 
 

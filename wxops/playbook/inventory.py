@@ -31,6 +31,7 @@ class Inventory:
     def __init__(self, graph: Graph, sources: Sequence[str], files: VarsFiles) -> None:
         self.graph, self.sources, self.files = graph, tuple(sources), files
         self._variables: dict[tuple[str, str | None], SourceDict] = {}
+        self._group_names: dict[str, list[str]] = {}
 
     @classmethod
     def load(cls, sources: Sequence[str], keys: VaultKeys | None = None) -> Inventory:
@@ -69,7 +70,10 @@ class Inventory:
 
     def group_names(self, host: str) -> list[str]:
         """Every group a host is in except `all`, sorted: the magic variable `group_names`."""
-        return sorted(group.name for group in self.graph.groups_of(self.host(host)) if group.name != "all")
+        if host not in self._group_names:
+            groups = self.graph.groups_of(self.host(host))
+            self._group_names[host] = sorted(group.name for group in groups if group.name != "all")
+        return self._group_names[host]
 
     @property
     def clashes(self) -> list[str]:
@@ -86,15 +90,19 @@ class Inventory:
         if not limit:
             return hosts
         terms = patterns.split_limit(limit)
-        for term in patterns.unmatched(terms, self.graph):
-            fix = patterns.nearest_name(term, self.graph)
-            raise InputError(f"--limit: {term!r} matches no host and no group", fix=fix)
+        self.require_known(terms, "--limit")
         within = set(patterns.resolve(terms, self.graph, self._localhost))
         return [host for host in hosts if host in within]
 
     def unmatched(self, pattern: str | Sequence[str]) -> list[str]:
         """The terms of a `hosts:` pattern that match no host and no group, to warn about."""
         return patterns.unmatched(patterns.split(pattern), self.graph)
+
+    def require_known(self, pattern: str | Sequence[str], given_as: str) -> None:
+        """Raise InputError with the nearest name for the first term that matches no host and no group."""
+        for term in self.unmatched(pattern):
+            fix = patterns.nearest_name(term, self.graph)
+            raise InputError(f"{given_as}: {term!r} matches no host and no group", fix=fix)
 
     def variables(self, host_name: str, playbook_dir: str | None = None) -> SourceDict:
         """A host's variables from the inventory, group_vars/ and host_vars/, merged as Ansible merges them.

@@ -37,7 +37,7 @@ class Listing:
     def as_json(self) -> dict[str, Any]:
         """Each group with its `hosts` and `children`, and `_meta.hostvars`: what an inventory script prints."""
         groups = {group.name: self._sections(group) for group in self.inventory.graph.groups.values()}
-        hostvars = {host.name: self.variables(host.name) for host in self.hosts}
+        hostvars = {host.name: self.json_variables(host.name) for host in self.hosts}
         return {
             "_meta": {"hostvars": _without_empty(hostvars), "profile": "inventory_legacy"},
             **_without_empty(groups),
@@ -47,9 +47,11 @@ class Listing:
         """An inventory file: groups within groups, and a host's variables where it first stands. See `to_yaml`."""
         return _without_empty({"all": self._nested("all", _Seen())})
 
-    def variables(self, host: str) -> dict[str, Any]:
-        """A host's variables, ready for JSON."""
+    def json_variables(self, host: str) -> dict[str, Any]:
         return self._variables(host, _for_json)
+
+    def yaml_variables(self, host: str) -> dict[str, Any]:
+        return self._variables(host, _as_is)
 
     def _variables(self, host: str, scalar: Scalar) -> dict[str, Any]:
         return _shown(self.inventory, self.inventory.variables(host, self.playbook_dir), scalar)
@@ -67,7 +69,7 @@ class Listing:
             seen.groups.add(child)
         hosts = {}
         for host in self._members(group):
-            hosts[host] = {} if host in seen.hosts else self._variables(host, _as_is)
+            hosts[host] = {} if host in seen.hosts else self.yaml_variables(host)
             seen.hosts.add(host)
         return _without_empty({"children": children, "hosts": hosts})
 
