@@ -55,6 +55,13 @@ def module(name: str, where: Origin | None = None) -> Module:
 
 
 @functools.cache
+def host_signature(name: str) -> Signature:
+    """The interface of a module's part on the host: what an action hands over, not what operators write."""
+    file = import_module(f"wxops.agent.modules.{name}")
+    return Signature.of(name, getattr(file, name), vars(file))
+
+
+@functools.cache
 def _module(name: str) -> Module:
     stem = next((stem for stem in (name, name + "_") if (HERE / f"{stem}.py").is_file()), None)
     if stem is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wxops.actions import Call, Offer
-from wxops.actions.catalog import module as module_named
+from wxops.actions.catalog import host_signature
 from wxops.errors import InputError, TaskFailed
 from wxops.playbook.templating import Templar
 
@@ -27,7 +27,7 @@ class HostCall(Call):
         self.offers: dict[str, Path | bytes] = {}
 
     def run(self, module: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        coerced = module_named(module).signature.coerce(arguments, self._task.task.origin)
+        coerced = host_signature(module).coerce(arguments, self._task.task.origin)
         (result,) = self._task.on_host(module, [coerced], self.offers).values()
         if result.get("failed"):
             raise TaskFailed(str(result.get("msg", "failed")), result)
