@@ -1,0 +1,45 @@
+"""Content that the controller offers by digest: taken over the link only when its bytes are needed."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+from wxops.agent.content import SMALL, Content
+from wxops.agent.failure import ModuleFailure
+
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, Dict, Optional
+
+    from wxops.agent.change import Link
+
+
+class OfferedContent(Content):
+    """Size and digest are known; a file that has them already, or a check of a large one, takes no byte."""
+
+    def __init__(self, link: Link, name: str, sha256: str, size: int) -> None:
+        self.data = self.path = None
+        self.size, self._sha256 = size, sha256
+        self._link, self._name = link, name
+        self._taken: Optional[Content] = None
+
+    def open(self) -> BinaryIO:
+        return self._content().open()
+
+    def text(self) -> Optional[str]:
+        return self._content().text() if self.size <= SMALL else None
+
+    def _content(self) -> Content:
+        if self._taken is None:
+            taken = self._link.fetch(self._name)
+            if taken.sha256 != self._sha256:
+                raise ModuleFailure("the source changed on the controller while it was being copied: run again")
+            self._taken = taken
+        return self._taken
+
+
+def content_from(link: Link, sent: Dict[str, Any]) -> Content:
+    """What the controller sent: {"base64"}, or {"offer", "sha256", "size"}."""
+    if "base64" in sent:
+        return Content(base64.b64decode(sent["base64"]))
+    return OfferedContent(link, sent["offer"], sent["sha256"], sent["size"])
