@@ -1,4 +1,4 @@
-"""Files, directories and links: that they exist or not, and their mode and owner."""
+"""Files, directories and links: that they exist or not, their mode and owner, their times."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from wxops.agent.attributes import Attributes, describe
 from wxops.agent.failure import ModuleFailure
+from wxops.agent.tree import names_in
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Literal, Optional
+    from typing import Any, Dict, Literal, Optional, Set
 
     from wxops.agent.arguments import Mode, Path
     from wxops.agent.change import Change
 
-ALIASES = {"dest": "path", "name": "path"}
+ALIASES = {"dest": "path", "name": "path", "attr": "attributes"}
 
 
 def file(
     change: Change,
     path: Path,
     state: Optional[Literal["absent", "directory", "file", "hard", "link", "touch"]] = None,
-    src: Optional[str] = None,
+    src: Optional[Path] = None,
     mode: Optional[Mode] = None,
     owner: Optional[str] = None,
     group: Optional[str] = None,
@@ -29,131 +31,230 @@ def file(
     follow: bool = True,
     force: bool = False,
     access_time: Optional[str] = None,
+    access_time_format: str = "%Y%m%d%H%M.%S",
     modification_time: Optional[str] = None,
+    modification_time_format: str = "%Y%m%d%H%M.%S",
+    attributes: Optional[str] = None,
+    seuser: Optional[str] = None,
+    serole: Optional[str] = None,
+    setype: Optional[str] = None,
+    selevel: Optional[str] = None,
+    unsafe_writes: bool = False,
 ) -> Dict[str, Any]:
     """Set the state, mode and owner of a file, directory or link.
 
     path: what to set.
     state: absent removes it with all it holds; directory makes it and its parents; file only sets attributes of what
-        exists; link and hard make a link to src; touch makes an empty file or updates its times. Default: file, or
-        directory when recurse is set.
-    src: what a link points to.
+        exists; link and hard make a link to src; touch makes an empty file or updates its times. Default: what is
+        there now, else directory when recurse is set, else file.
+    src: what a link points to. A relative one counts from the link's directory.
     mode: octal in quotes ("0644") or symbolic ("u=rw,g=r").
     owner: a user's name or number.
     group: a group's name or number.
     recurse: set mode and owner on all that a directory holds.
     follow: act on what a link points to.
-    force: make a link over an existing file, and one whose target does not exist.
-    access_time: for touch: "preserve" or "now" (the default).
-    modification_time: for touch: "preserve" or "now" (the default).
+    force: make a link over an existing file or empty directory, and one whose target does not exist.
+    access_time: "preserve", "now" or a moment in access_time_format. Default: now for touch, else preserve.
+    access_time_format: as strptime(3) takes it.
+    modification_time: "preserve", "now" or a moment in modification_time_format. Default: now for touch, else preserve.
+    modification_time_format: as strptime(3) takes it.
+    attributes: the flags of chattr(1), as letters after "+", "-" or "=".
+    seuser: the user of the SELinux label; where SELinux is off, the four of them are passed over.
+    serole: the role of the SELinux label.
+    setype: the type of the SELinux label; `_default` takes the policy's.
+    selevel: the level of the SELinux label.
+    unsafe_writes: taken for Ansible's sake; nothing is written that is not atomic.
     """
-    wanted = state or ("directory" if recurse else "file")
-    attributes = {"mode": mode, "owner": owner, "group": group}
+    if src is not None and state not in ("link", "absent") and change.file(path, follow=True)["type"] == "directory":
+        path = os.path.join(path, os.path.basename(src))
+    wanted = state or _state_now(change, path) or ("directory" if recurse else "file")
+    asked = Attributes(mode, owner, group, attributes, seuser, serole, setype, selevel)
+    times = Times(wanted, access_time, access_time_format, modification_time, modification_time_format)
+    if recurse and wanted != "directory":
+        raise ModuleFailure("recurse option requires state to be 'directory'", path=path)
+    if src is not None and wanted not in ("link", "hard"):
+        raise ModuleFailure("src option requires state to be 'link' or 'hard', not %r" % wanted, path=path)
     if wanted == "absent":
         return _absent(change, path)
-    if wanted in ("link", "hard"):
-        return _link(change, path, wanted, src, force, follow, attributes)
+    if wanted == "link":
+        return _link(change, path, src, force, follow, asked, times)
+    if wanted == "hard":
+        return _hard_link(change, path, src, force, follow, asked, times)
+    if wanted == "touch":
+        return _touch(change, path, follow, asked, times)
     real = change.real(path) if follow else change.place(path)
     if wanted == "directory":
-        _directory(change, real, attributes)
+        _directory(change, real, asked, times)
         if recurse:
-            _recurse(change, real, attributes)
-    elif wanted == "touch":
-        _touch(change, real, attributes, access_time, modification_time)
+            _recurse(change, real, follow, asked, times, set())
     else:
-        _existing(change, real, path, attributes)
-    return change.describe(real)
+        _existing(change, real, asked, times)
+    return dict(describe(change, real), path=real if follow and change.file(path)["type"] == "link" else path)
+
+
+class Times:
+    """What a task asks of a file's times; None preserves one."""
+
+    def __init__(self, state: str, access: Optional[str], access_format: str, modified: Optional[str],
+                 modified_format: str) -> None:  # fmt: skip
+        default = "now" if state == "touch" else "preserve"
+        self.asked = access is not None or modified is not None
+        now = time.time_ns()
+        self.access = _moment(access or default, access_format, now)
+        self.modified = _moment(modified or default, modified_format, now)
+
+    def set(self, change: Change, path: str) -> None:
+        """Set them on what a path leads to."""
+        wanted = {"atime_ns": self.access, "mtime_ns": self.modified}
+        wanted = {name: moment for name, moment in wanted.items() if moment is not None}
+        if wanted:
+            change.set("times", change.real(path), wanted)
+
+
+def _moment(text: str, form: str, now: int) -> Optional[int]:
+    if text in ("preserve", "now"):
+        return now if text == "now" else None
+    try:
+        return int(time.mktime(time.strptime(text, form))) * 10**9
+    except (ValueError, OverflowError) as error:
+        raise ModuleFailure("%r is not a time in the format %s: %s" % (text, form, error)) from None
+
+
+def _state_now(change: Change, path: str) -> Optional[str]:
+    """As Ansible names it: link, directory, hard or file."""
+    state = describe(change, path)["state"]
+    return None if state == "absent" else state if state in ("link", "directory", "hard") else "file"
 
 
 def _absent(change: Change, path: str) -> Dict[str, Any]:
-    change.set("file", change.place(path), {"type": "absent"})
+    place = change.place(path)
+    if place == "/":
+        raise ModuleFailure("the root directory cannot be removed", path=path)
+    change.set("file", place, {"type": "absent"})
     return {"path": path, "state": "absent"}
 
 
-def _directory(change: Change, path: str, attributes: Dict[str, Any]) -> None:
+def _directory(change: Change, path: str, asked: Attributes, times: Times) -> None:
     """The directory and its missing parents; all those made here get the attributes, as Ansible's do."""
     missing = []
     parent = path
-    while change.file(parent)["type"] == "absent" and parent != "/":
+    while change.file(parent)["type"] == "absent":
         missing.append(parent)
         parent = os.path.dirname(parent)
-    found = change.file(parent, follow=True)["type"]
+    found = change.file(parent)["type"]
     if found != "directory":
-        raise ModuleFailure("%s is a %s, not a directory" % (parent, found), path=path)
+        raise ModuleFailure("%s already exists as a %s" % (parent, found), path=path)
     for folder in reversed(missing):
-        change.set("file", folder, change.new_directory(**attributes))
+        change.set("file", folder, change.new_directory(asked.mode, asked.owner, asked.group))
+        asked.set_label_and_flags(change, folder)
     if not missing:
-        _set_attributes(change, path, attributes)
+        asked.set(change, path)
+    times.set(change, path)
 
 
-def _set_attributes(change: Change, path: str, attributes: Dict[str, Any]) -> None:
-    now = change.file(path)
-    change.set("file", path, dict(change.attributes(now, **attributes), type=now["type"]))
-
-
-def _recurse(change: Change, path: str, attributes: Dict[str, Any]) -> None:
-    for folder, folders, files in os.walk(path):
-        for name in sorted(folders + files):
-            inside = os.path.join(folder, name)
-            if not os.path.islink(inside):
-                _set_attributes(change, inside, attributes)
-
-
-def _existing(change: Change, real: str, path: str, attributes: Dict[str, Any]) -> None:
-    if change.file(real)["type"] == "absent":
-        raise ModuleFailure(
-            "%s does not exist; `state: touch` or `directory`, or copy, would make it" % path, path=path
-        )
-    _set_attributes(change, real, attributes)
-
-
-def _touch(
-    change: Change, path: str, attributes: Dict[str, Any], access: Optional[str], modified: Optional[str]
-) -> None:
-    now = change.file(path)
-    if now["type"] == "absent":
-        change.write(path, b"", **attributes)
+def _recurse(change: Change, path: str, follow: bool, asked: Attributes, times: Times, seen: Set[str]) -> None:
+    """All below a directory, also through links when `follow`, each directory once."""
+    if path in seen:
         return
-    state = dict(change.attributes(now, **attributes), type=now["type"])
-    if "preserve" not in (access, modified) and now["type"] == "file":
-        state["mtime_ns"] = time.time_ns()
-    change.set("file", path, state)
+    seen.add(path)
+    for name in names_in(change, path):
+        inside = os.path.join(path, name)
+        kind = change.file(inside)["type"]
+        asked.set(change, inside)
+        if kind != "link":
+            times.set(change, inside)
+        elif follow and change.file(inside, follow=True)["type"] != "absent":
+            inside = change.real(inside)
+            kind = change.file(inside)["type"]
+            asked.set(change, inside)
+            times.set(change, inside)
+        if kind == "directory":
+            _recurse(change, inside, follow, asked, times, seen)
 
 
-def _link(
-    change: Change, path: str, kind: str, src: Optional[str], force: bool, follow: bool, attributes: Dict[str, Any]
-) -> Dict[str, Any]:
+def _existing(change: Change, path: str, asked: Attributes, times: Times) -> None:
+    found = change.file(path)["type"]
+    if found != "file":
+        fix = ": touch, copy or directory would make it" if found == "absent" else ""
+        raise ModuleFailure("file (%s) is %s, cannot continue%s" % (path, found, fix), path=path, state=found)
+    asked.set(change, path)
+    times.set(change, path)
+
+
+def _touch(change: Change, path: str, follow: bool, asked: Attributes, times: Times) -> Dict[str, Any]:
+    real = change.real(path) if follow else change.place(path)
+    if change.file(path)["type"] == "absent":
+        change.write(real, b"", asked.mode, asked.owner, asked.group)
+        asked.set_label_and_flags(change, real)
+        if times.asked:
+            times.set(change, real)
+    else:
+        asked.set(change, real)
+        times.set(change, real)
+    return dict(describe(change, path), dest=path)
+
+
+def _link(change: Change, path: str, src: Optional[str], force: bool, follow: bool, asked: Attributes,
+          times: Times) -> Dict[str, Any]:  # fmt: skip
     place = change.place(path)
     now = change.file(place)
+    if src is None and now["type"] != "link":
+        raise ModuleFailure("src is required for creating new symlinks: it says what the link points to", path=path)
     if src is None:
-        if now["type"] != "link":
-            raise ModuleFailure("a new link needs `src`, what it points to", path=path)
         src = now["target"]
-    if kind == "hard":
-        _hard_link(change, place, src, now, force)
-        return dict(change.describe(place), src=src)
-    target = os.path.join(os.path.dirname(place), src)
-    if not force and change.file(target, follow=True)["type"] == "absent":
-        raise ModuleFailure(
-            "%s, what the link should point to, does not exist; `force: true` links all the same" % src, path=path
+    else:
+        _may_become_link(change, place, src, now["type"], force)
+        change.set("file", place, {"type": "link", "target": src})
+    if not follow:
+        asked.set(change, place)
+    elif change.file(place, follow=True)["type"] != "absent":
+        asked.set(change, change.real(place))
+        times.set(change, place)
+    elif asked.any():
+        change.warnings.append(
+            "%s does not exist, so no mode or owner was set; with follow: false the link's own are" % src
         )
-    if now["type"] not in ("absent", "link") and not (force or (now["type"] == "directory" and not os.listdir(place))):
-        raise ModuleFailure("%s is a %s already; `force: true` replaces it" % (path, now["type"]), path=path)
-    change.set(
-        "file",
-        place,
-        {"type": "link", "target": src, **change.attributes(now, None, attributes["owner"], attributes["group"])},
-    )
-    return dict(change.describe(place), src=src)
+    return dict(describe(change, place), dest=path, src=src)
 
 
-def _hard_link(change: Change, place: str, src: str, now: Dict[str, Any], force: bool) -> None:
-    source = change.real(src)
-    if change.file(source)["type"] != "file":
-        raise ModuleFailure("%s, what the link should be another name of, is not a file" % src, path=place)
-    if now["type"] != "absent":
-        if os.path.exists(place) and os.path.exists(source) and os.path.samefile(place, source):
-            return
-        if not force:
-            raise ModuleFailure("%s exists already; `force: true` replaces it" % place, path=place)
-    change.set("file", place, {"type": "hard", "target": source})
+def _may_become_link(change: Change, place: str, src: str, now: str, force: bool) -> None:
+    base = place if now == "directory" else os.path.dirname(place)
+    if not force and change.file(os.path.join(base, src), follow=True)["type"] == "absent":
+        raise ModuleFailure(
+            "src file does not exist; `force: true` makes the link all the same: %s" % src, path=place, src=src
+        )
+    if now in ("absent", "link"):
+        return
+    if not force:
+        raise ModuleFailure(
+            "refusing to convert from %s to symlink for %s without `force: true`" % (now, place), path=place
+        )
+    if now == "directory" and names_in(change, place):
+        raise ModuleFailure("the directory %s is not empty, refusing to convert it" % place, path=place)
+
+
+def _hard_link(change: Change, path: str, src: Optional[str], force: bool, follow: bool, asked: Attributes,
+               times: Times) -> Dict[str, Any]:  # fmt: skip
+    place = change.place(path)
+    now = describe(change, place)["state"]
+    if src is None and now != "hard":
+        raise ModuleFailure("src is required for creating new hardlinks", dest=path)
+    if src is not None:
+        source = change.real(src)
+        if change.file(source)["type"] == "absent":
+            raise ModuleFailure("src does not exist", dest=path, src=src)
+        if not _same_file(change, place, source):
+            if now == "directory" or (now not in ("absent", "link") and not force):
+                raise ModuleFailure("Cannot link, %s exists at destination" % now, dest=path, src=src)
+            change.set("file", place, {"type": "hard", "target": source})
+    asked.set(change, place)
+    times.set(change, place)
+    return dict(describe(change, place), dest=path, src=src)
+
+
+def _same_file(change: Change, path: str, other: str) -> bool:
+    """Two names of one file? In check mode also when the name would have been made by now."""
+    pending = change.view.overlay.get(("file", path))
+    if pending is not None:
+        return bool(pending["type"] == "hard" and pending["target"] == other)
+    return os.path.lexists(path) and os.path.samestat(os.lstat(path), os.lstat(other))

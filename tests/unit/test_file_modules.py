@@ -1,0 +1,81 @@
+"""The file modules on the host: what each case promises, and that it is checked, repeatable and taken back."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.module_data import UNCHANGED, Case, all_cases, at, build, differences, snapshot
+from wxops.agent.change import Change, View
+from wxops.agent.failure import ModuleFailure
+from wxops.agent.journal import Journal
+from wxops.agent.modules import rollback
+
+MODULES = ("blockinfile", "file", "lineinfile", "replace")
+
+
+class HostOfOne:
+    """Runs modules on this machine, each in a run of its own with its journal beside the tree."""
+
+    def __init__(self, home: Path) -> None:
+        self.root, self.home = home / "tree", home
+        self.runs = itertools.count()
+        self.journals: list[Journal] = []
+
+    def run(self, case: Case, check: bool = False) -> dict[str, Any]:
+        journal = Journal(f"run-{next(self.runs)}", root=str(self.home))
+        change = Change(View(), journal, check=check)
+        try:
+            result = getattr(import_module(f"wxops.agent.modules.{case.module}"), case.module)(
+                change, **at(self.root, case.args)
+            )
+        except ModuleFailure as failure:
+            result = {**failure.result, "failed": True}
+        self.journals.append(journal)
+        return {**result, "changed": result.get("changed", change.changed), "warnings": change.warnings}
+
+    def take_all_back(self) -> None:
+        for journal in reversed(self.journals):
+            change = Change(View(), Journal(f"back-{next(self.runs)}", root=str(self.home)))
+            steps = journal.steps()
+            assert rollback._conflicts(change, journal, steps) == []
+            rollback._take_back(change, journal, steps)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> HostOfOne:
+    os.umask(0o022)
+    return HostOfOne(tmp_path)
+
+
+@pytest.mark.parametrize("case", all_cases(*MODULES), ids=lambda case: case.id)
+def test_case(case: Case, host: HostOfOne) -> None:
+    build(host.root, case.before)
+    before = snapshot(host.root)
+
+    predicted = host.run(case, check=True)
+    assert snapshot(host.root) == before, "the check changed something"
+
+    result = host.run(case)
+    assert bool(result.get("failed")) == (case.failed is not None), result
+    assert (case.failed or "") in result.get("msg", "")
+    assert {key: result.get(key) for key in case.result} == at(host.root, case.result)
+    assert any((case.warns or "") in warning for warning in [*result["warnings"], ""])
+    assert (result["changed"], predicted["changed"]) == (case.changes, case.changes)
+    assert bool(predicted.get("failed")) == bool(result.get("failed")), predicted
+    if case.after is UNCHANGED:
+        assert snapshot(host.root) == before
+    else:
+        assert differences(host.root, case.after) == []
+
+    if case.failed is None:
+        done = snapshot(host.root)
+        assert host.run(case)["changed"] == case.again, "the second run"
+        assert case.again or snapshot(host.root) == done
+    host.take_all_back()
+    assert snapshot(host.root) == before, "not as it was before"
