@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.facts_host import host_of
 from wxops.agent.facts import gather
-from wxops.agent.facts.mounts import mounts
+from wxops.agent.facts.mounts import may_hang, mounts
 
 MOUNTS = """/dev/vda1 / ext4 rw,relatime 0 1
 proc /proc proc rw,nosuid 0 0
@@ -48,6 +48,19 @@ def test_room_adds_up() -> None:
         assert entry["size_total"] == room.f_frsize * room.f_blocks
         assert entry["block_used"] + entry["block_available"] == entry["block_total"]
         assert entry["inode_used"] + entry["inode_available"] == entry["inode_total"]
+
+
+@pytest.mark.parametrize(
+    ("mount", "expected"),
+    [("/", False), ("/mnt/nas", True), ("/mnt/nas/disk", True), ("/mnt/nastier", False), ("/home/me/far", True)],
+)
+def test_what_may_hang_is_a_server_or_lies_behind_one(mount: str, expected: bool) -> None:
+    kinds = {"/": "ext4", "/mnt/nas": "nfs4", "/mnt/nas/disk": "ext4", "/mnt/nastier": "xfs", "/home/me/far": "fuse.x"}
+    assert may_hang(mount, kinds) is expected
+
+
+def test_everything_may_hang_on_a_host_without_a_disk() -> None:
+    assert may_hang("/var", {"/": "nfs4", "/var": "ext4"})
 
 
 def test_a_mount_that_refuses_says_why(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Mounted file systems and their room. A server that is gone must not hold the run: who may hang is asked by a child.
 
 statvfs() on a dead NFS mount cannot be interrupted (ansible/ansible#25046), not even by a signal to its thread. So
-only file systems that are known to live on this host are asked directly.
+only file systems that are known to live on this host, and whose path leads through no others, are asked directly.
 """
 
 from __future__ import annotations
@@ -30,21 +30,29 @@ LOCAL = frozenset(["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "vfat"
 
 def mounts(host: Host) -> Dict[str, Any]:
     bound = _bind_mounts(host)
+    kinds: Dict[str, str] = {}
     entries: Answers = {}
     for fields in (line.split() for line in host.lines("/proc/self/mounts")):
         device, mount, kind, options = (_unescaped(field) for field in fields[:4])
+        kinds[mount] = kind
         if (device.startswith(("/", "\\")) or ":/" in device) and kind != "none":
             options += ",bind" if mount in bound else ""
             dump, check = (int(field) for field in fields[4:6])
             entries[mount] = {"mount": mount, "device": device, "fstype": kind, "options": options, "dump": dump,
                               "passno": check, "uuid": _uuid(host, device)}  # fmt: skip
-    rooms = {mount: room(host.root + mount) for mount, entry in entries.items() if entry["fstype"] in LOCAL}
+    rooms = {mount: room(host.root + mount) for mount in entries if not may_hang(mount, kinds)}
     rooms.update(rooms_within(host.root, [mount for mount in entries if mount not in rooms], host.timeout))
     for mount, entry in entries.items():
         entry.update(rooms[mount])
         if "note" in entry and not entry["note"].endswith(os.strerror(EACCES)):
             host.warn("mounts: %s (%s from %s): %s" % (mount, entry["fstype"], entry["device"], entry["note"]))
     return {"mounts": list(entries.values())}
+
+
+def may_hang(mount: str, kinds: Dict[str, str]) -> bool:
+    """Is it, or does its path lead through, a file system that a server or a daemon answers for?"""
+    above = (kind for other, kind in kinds.items() if (mount + "/").startswith(other.rstrip("/") + "/"))
+    return any(kind not in LOCAL for kind in above)
 
 
 def _bind_mounts(host: Host) -> Dict[str, str]:
@@ -59,7 +67,7 @@ def _unescaped(field: str) -> str:
 
 
 def _uuid(host: Host, device: str) -> str:
-    """From udev's record of the device, or the links that udev made."""
+    """From udev's record of the device."""
     try:
         state = os.stat(host.root + device) if device.startswith("/dev/") else None
     except OSError:
