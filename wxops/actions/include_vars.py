@@ -45,7 +45,7 @@ def include_vars(
     for path in paths:
         if dir and not _wanted(path, files_matching, ignore_files or [], endings, ignore_unknown_extensions):
             continue
-        found.update(data_file.read(str(path), call.templar.vault).load_variables())
+        found.update(data_file.variables(str(path), call.templar.vault, call.templar.secrets))
         used.append(str(path))
     return {"changed": False, "ansible_facts": {name: found} if name else found, "ansible_included_var_files": used}
 

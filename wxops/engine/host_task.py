@@ -177,11 +177,7 @@ class HostTask:
         if not isinstance(rendered, dict):
             raise InputError(f"the arguments of {self.task.module} should be a mapping", where=self.task.origin)
         given = {name: value for name, value in rendered.items() if value is not OMIT}
-        coerced = self.module.signature.coerce(given, self.task.origin)
-        if self.task.common.no_log:
-            for value in coerced.values():
-                self.context.secrets.add(value)
-        return coerced
+        return self.module.signature.coerce(given, self.task.origin)
 
     def on_host(
         self, name: str, items: list[Mapping[str, Any]], offers: Mapping[str, Path | bytes]
@@ -230,7 +226,7 @@ class HostTask:
 
     def _show(self, stream: int, text: str) -> None:
         if self.context.options.verbosity and not self.task.common.no_log:
-            self.context.emit(Output(self.host, self.label, stream, text.rstrip("\n")))
+            self.context.emit(Output(self.host, self.label, stream, self.context.secrets.mask(text.rstrip("\n"))))
 
     # -- judging ------------------------------------------------------------------------------------------------------
 

@@ -13,11 +13,10 @@ from wxops.engine.blocks import BlockRun
 from wxops.engine.context import PlayContext
 from wxops.engine.events import PlayStarted
 from wxops.errors import InputError
-from wxops.playbook import data_file
 from wxops.playbook.plays import Play, Task
+from wxops.playbook.roles import Read
 from wxops.playbook.source import SourceDict, SourceList
 from wxops.playbook.templating import Templar
-from wxops.playbook.vault import VaultKeys
 
 
 def run_play(context: PlayContext, hosts: list[str]) -> None:
@@ -92,7 +91,7 @@ def _batch_size(size: Any, total: int) -> int:
     return number or total
 
 
-def vars_files(play: Play, templar: Templar, keys: VaultKeys) -> dict[str, Any]:
+def vars_files(play: Play, templar: Templar, read: Read) -> dict[str, Any]:
     """The variables of `vars_files`; of a list in it, the first file that exists."""
     found: dict[str, Any] = {}
     for entry in play.vars_files:
@@ -102,5 +101,5 @@ def vars_files(play: Play, templar: Templar, keys: VaultKeys) -> dict[str, Any]:
         if path is None:
             where = getattr(entry, "origin", play.origin)
             raise InputError(f"there is no file of variables {' or '.join(choices)}", where=where)
-        found.update(data_file.read(str(path), keys).load_variables())
+        found.update(read(path))
     return found

@@ -19,6 +19,7 @@ from wxops.engine.record import RunRecord, describe, new_run_id
 from wxops.engine.state import HostState
 from wxops.engine.variables import Variables
 from wxops.errors import InputError
+from wxops.playbook import data_file
 from wxops.playbook.inventory import Inventory
 from wxops.playbook.loader import Loader
 from wxops.playbook.plays import Play
@@ -49,7 +50,11 @@ class Project:
             if secret:
                 secrets.add(secret)
         known = Templar(dict(options.extra_vars), vault=options.vault, secrets=secrets)
-        loader = Loader(module_named, options.roles_path, known.render)
+
+        def read(path: Path) -> Mapping[str, Any]:
+            return data_file.variables(str(path), options.vault, secrets)
+
+        loader = Loader(module_named, read, options.roles_path, known.render)
         plays = [play for path in playbooks for play in loader.playbook(path)]
         project = cls(inventory, tuple(playbooks), plays, loader, options, secrets)
         for play in plays:
@@ -116,8 +121,11 @@ class Run:
         variables = Variables(project.inventory, project.options, states, project.secrets, play, hosts=hosts)
         variables.prompted = self._prompted(play)
         variables.play_vars = play.vars
+        for host in hosts:
+            project.inventory.variables(host, str(play.directory))
+        project.secrets.add(project.inventory.secrets())
         if hosts:
-            variables.vars_files = vars_files(play, variables.templar(hosts[0]), project.options.vault)
+            variables.vars_files = vars_files(play, variables.templar(hosts[0]), project.loader.read)
         name = str(variables.templar(hosts[0] if hosts else "localhost").render(play.name or play.hosts))
         context = PlayContext(
             play, project.options, variables, states, connections, pool, project.loader, project.secrets, tell, stop,

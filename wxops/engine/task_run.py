@@ -47,6 +47,7 @@ class TaskRun:
             )
         except WxopsError:
             name = str(task.name)
+        name = self.context.secrets.mask(name)
         return f"{task.common.role.name} : {name}" if task.common.role else name
 
     def _all(self, task: Task, name: str, hosts: list[str]) -> Results:

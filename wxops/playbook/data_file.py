@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wxops.errors import InputError, Origin
+from wxops.playbook.secrets import SecretRegistry
 from wxops.playbook.source import SourceDict, SourceList, SourceStr, VaultStr, load_text
 from wxops.playbook.vault import VaultKeys, is_encrypted
 
@@ -63,6 +64,15 @@ def read(path: str, keys: VaultKeys) -> DataFile:
     except UnicodeDecodeError as error:
         raise InputError(f"is not UTF-8 text ({error.reason} at byte {error.start})", where=path) from None
     return DataFile(path, text, encrypted)
+
+
+def variables(path: str, keys: VaultKeys, secrets: SecretRegistry) -> SourceDict:
+    """The variables in a file; those of an encrypted one are kept out of what is shown from now on."""
+    file = read(path, keys)
+    found = file.load_variables()
+    if file.encrypted:
+        secrets.add(found)
+    return found
 
 
 def _placed(value: Any, origin: Origin) -> Any:

@@ -35,11 +35,13 @@ class ModuleInfo(Protocol):
 class Loader:
     """Reads playbooks, task files and roles.
 
-    modules: name and place -> the module, or InputError. roles_path: where roles are looked for beyond the playbook's
-    own roles/. render: evaluates a template with what is known before a host is (extra variables), for static imports.
+    modules: name and place -> the module, or InputError. read: a file's variables, decrypted if need be.
+    roles_path: where roles are looked for beyond the playbook's own roles/. render: evaluates a template with what is
+    known before a host is (extra variables), for the names in static imports.
     """
 
     modules: Callable[[str, Origin | None], ModuleInfo]
+    read: roles.Read
     roles_path: Sequence[Path] = ()
     render: Callable[[Any], Any] = lambda value: value
 
@@ -294,7 +296,7 @@ class _Scope:
     ) -> tuple[Role, tuple[Node, ...], list[Task]]:  # fmt: skip
         search = [self.directory / "roles", *self.loader.roles_path, self.directory]
         path = roles.find(name, search, where)
-        role = roles.load(path.name, path, params, **parts)
+        role = roles.load(path.name, path, params, self.loader.read, **parts)
         inside = replace(common, role=role)
         before, handlers, _ = self.roles(roles.dependencies(path), common)
         tasks = self._part(path, "tasks", tasks_from, inside)

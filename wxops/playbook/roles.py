@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +31,27 @@ def part(role: Path, folder: str, name: str = "main") -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
+Read = Callable[[Path], Mapping[str, Any]]
+"""Reads a file of variables."""
+
+
 def load(
-    name: str, path: Path, params: dict[str, Any], *, vars_from: str = "main", defaults_from: str = "main"
+    name: str, path: Path, params: dict[str, Any], read: Read, *, vars_from: str = "main", defaults_from: str = "main"
 ) -> Role:
     """A role with its variables."""
-    return Role(name, path, variables(path, "defaults", defaults_from), variables(path, "vars", vars_from), params)
+    return Role(
+        name, path, variables(path, "defaults", defaults_from, read), variables(path, "vars", vars_from, read), params
+    )
 
 
-def variables(role: Path, folder: str, name: str) -> dict[str, Any]:
+def variables(role: Path, folder: str, name: str, read: Read) -> dict[str, Any]:
     """A role's vars/ or defaults/: the file main.yml, or all files of a directory main/."""
     directory = role / folder / name
     file = part(role, folder, name)
     files = sorted(directory.glob("**/*.y*ml")) if directory.is_dir() else [file] if file else []
     found: dict[str, Any] = {}
     for path in files:
-        data = source.load_file(path)
-        if data is not None and not isinstance(data, dict):
-            raise InputError("a file of variables should be a mapping", where=str(path))
-        found.update(data or {})
+        found.update(read(path))
     return found
 
 
