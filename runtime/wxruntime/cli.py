@@ -67,11 +67,12 @@ def tiny(directory: Path, seed: int, moe: bool, untaught: bool) -> None:
 
 
 @main.command()
-@click.argument("url", default="http://127.0.0.1:8000/ready")
+@click.argument("url", required=False)
 @click.option("--timeout", type=float, default=5.0, show_default=True, help="Seconds.")
-def healthcheck(url: str, timeout: float) -> None:
-    """Exit 0 when URL answers 200, else 1 with the reason."""
+@setting("--port", type=int, default=8000, hidden=True)
+def healthcheck(url: str | None, timeout: float, port: int) -> None:
+    """Exit 0 when URL answers 200, else 1 with the reason. URL is /ready of the server on this machine by default."""
     from wxruntime.healthcheck import probe
 
-    if fault := probe(url, timeout):
+    if fault := probe(url or f"http://127.0.0.1:{port}/ready", timeout):
         raise click.ClickException(fault)

@@ -1,8 +1,9 @@
-"""A Docker engine of the lab's own, for as long as an image is built: no systemd, no network of its own, no trace."""
+"""A Docker engine of the lab's own, for as long as an image is built: no systemd and no network of its own."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
 import time
@@ -14,6 +15,7 @@ from docker.errors import DockerException
 
 from wxops.errors import LabError
 from wxops.lab.cgroup import Cgroup
+from wxops.lab.mounts import remove_tree
 from wxops.lab.supervise import spawn
 
 START_TIMEOUT_S = 30.0
@@ -27,7 +29,8 @@ def docker_engine(folder: Path) -> Iterator[DockerClient]:
     Builds have no network and the machine's firewall is left alone; `folder` must be on a real file system.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    cgroup, log = Cgroup("wxops-image"), folder / "dockerd.log"
+    cgroup = Cgroup(f"wxops-docker/{hashlib.sha256(bytes(folder.resolve())).hexdigest()[:16]}")
+    log = folder / "dockerd.log"
     socket, pidfile = folder / "docker.sock", folder / "docker.pid"
     settings = {
         "host": f"unix://{socket}",
@@ -45,7 +48,7 @@ def docker_engine(folder: Path) -> Iterator[DockerClient]:
     try:
         yield _connect(socket, cgroup, log)
     finally:
-        _stop(cgroup, pidfile)
+        _stop(cgroup, pidfile, folder / "run")
 
 
 def _connect(socket: Path, cgroup: Cgroup, log: Path) -> DockerClient:
@@ -60,9 +63,10 @@ def _connect(socket: Path, cgroup: Cgroup, log: Path) -> DockerClient:
             time.sleep(0.1)
 
 
-def _stop(cgroup: Cgroup, pidfile: Path) -> None:
-    """Let the engine unmount what it has mounted; end it for good if it does not."""
+def _stop(cgroup: Cgroup, pidfile: Path, state: Path) -> None:
+    """Let the engine put its images in order; end it for good if it does not. Its network namespace stays mounted."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         os.kill(int(pidfile.read_text()), signal.SIGTERM)
         cgroup.wait_empty(STOP_TIMEOUT_S)
     cgroup.kill()
+    remove_tree(state)

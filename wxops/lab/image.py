@@ -28,6 +28,7 @@ from wxops.lab.wheels import collect_wheels, installed_pins
 
 RUNTIME = Path(__file__).parents[2] / "runtime"
 NAME = "wxruntime"
+LIBRARIES = f"{NAME}-libraries"
 # Debian's slim image, as its makers thin it: no documents, no translations.
 BASE_PACKAGES = "python3,python3-venv,ca-certificates"
 BASE_WITHOUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
@@ -97,7 +98,7 @@ def _short_digest(value: object) -> str:
 
 
 def _build(recipe: Recipe, cache: Path, folder: Path) -> None:
-    """The engine's store stays in the cache: where only the server's sources changed, its libraries are there."""
+    """The engine keeps the base and the libraries: a change of the server's sources builds neither again."""
     with tempfile.TemporaryDirectory(dir=cache) as scratch, docker_engine(cache / "docker") as engine:
         context = Path(scratch, "context")
         for name in recipe.sources:
@@ -105,9 +106,11 @@ def _build(recipe: Recipe, cache: Path, folder: Path) -> None:
             shutil.copyfile(RUNTIME / name, context / name)
         collect_wheels(list(recipe.wheels), context / "wheelhouse")
         _have_base(engine, recipe, Path(scratch, "base.tar"))
-        tag = f"{NAME}:{recipe.digest}"
-        _docker_build(engine, context, recipe.base_tag, tag)
-        store_image(engine.images.get(tag).save(), folder)
+        _docker_build(engine, context, recipe.base_tag, tag=LIBRARIES, target="libraries")
+        _docker_build(engine, context, recipe.base_tag, tag=NAME)
+        shutil.rmtree(folder, ignore_errors=True)  # of a build that was cut short
+        store_image(engine.images.get(NAME).save(), folder)
+        engine.images.prune()  # what the tags stood for before
 
 
 def _have_base(engine: DockerClient, recipe: Recipe, archive: Path) -> None:
@@ -140,10 +143,12 @@ def _make_base(recipe: Recipe, archive: Path) -> None:
     )
 
 
-def _docker_build(engine: DockerClient, context: Path, base: str, tag: str) -> None:
+def _docker_build(engine: DockerClient, context: Path, base: str, tag: str, target: str | None = None) -> None:
     """`docker build` of the context, with no network: what the wheelhouse lacks is an error, not a download."""
     try:
-        engine.images.build(path=str(context), tag=tag, buildargs={"BASE": base}, network_mode="none", rm=True)
+        engine.images.build(
+            path=str(context), buildargs={"BASE": base}, network_mode="none", rm=True, tag=tag, target=target
+        )
     except BuildError as error:
         said = "".join(line.get("stream") or line.get("error") or "" for line in error.build_log)
         raise LabError(

@@ -28,7 +28,7 @@ MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
 LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 TRUSTED = Path("/etc/docker/certs.d")
-COMPRESSION = 3  # of 9: on PyTorch's libraries 6 takes twice as long for 3 % less
+COMPRESSION = 3  # of 9: on PyTorch's libraries 6 takes twice as long and saves 7 %
 
 
 @dataclass(frozen=True)
