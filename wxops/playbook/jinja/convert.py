@@ -15,6 +15,13 @@ def text_of(value: Any) -> str:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 
+def reason(error: Exception) -> str:
+    """What an error of Python's says, in words: a KeyError's text is only the key."""
+    if isinstance(error, KeyError):
+        return f"there is no {error.args[0]!r}"
+    return str(error) or type(error).__name__
+
+
 def boolean(value: Any) -> bool:
     """What `| bool` makes of a value: True of 1 and a few words, False of all else."""
     return value == 1 if isinstance(value, (int, float)) else text_of(value).lower() in _BOOL_FILTER

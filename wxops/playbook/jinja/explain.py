@@ -6,6 +6,7 @@ import jinja2
 from jinja2.exceptions import SecurityError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 
 from wxops.errors import Origin, TemplateError, WxopsError
+from wxops.playbook.jinja.convert import reason
 from wxops.playbook.jinja.evaluation import Evaluation, line_of, spot_of_error
 from wxops.playbook.jinja.undefined import remedy
 
@@ -44,6 +45,6 @@ def _translated(error: Exception) -> TemplateError:
     elif isinstance(error, (UndefinedError, SecurityError, jinja2.TemplateError)):
         made = TemplateError(str(error))
     else:
-        made = TemplateError(f"cannot be evaluated: {error or type(error).__name__}")
+        made = TemplateError(f"cannot be evaluated: {reason(error)}")
     made.__cause__ = error
     return made

@@ -26,7 +26,7 @@ def combine(*terms: Any, recursive: bool = False, list_merge: str = "replace") -
         if isinstance(each, AnyUndefined):
             str(each)
         if not isinstance(each, Mapping):
-            raise TypeError(f"it merges dictionaries, not a {type_name(each)}")
+            raise TypeError(f"it merges dictionaries, not {type_name(each)}")
         result = _merged(result, each, recursive, list_merge)
     return result
 
@@ -58,13 +58,13 @@ def _merged_lists(base: list[Any], over: list[Any], how: str) -> list[Any]:
 
 def dict2items(value: Any, key_name: str = "key", value_name: str = "value") -> list[dict[str, Any]]:
     if not isinstance(value, Mapping):
-        raise TypeError(f"it takes a dictionary, not a {type_name(value)}")
+        raise TypeError(f"it takes a dictionary, not {type_name(value)}")
     return [{key_name: key, value_name: item} for key, item in value.items()]
 
 
 def items2dict(value: Any, key_name: str = "key", value_name: str = "value") -> dict[Any, Any]:
     if not isinstance(value, (list, tuple)):
-        raise TypeError(f"it takes a list, not a {type_name(value)}")
+        raise TypeError(f"it takes a list, not {type_name(value)}")
     for item in value:
         absent = [name for name in (key_name, value_name) if not isinstance(item, Mapping) or name not in item]
         if absent:
@@ -88,10 +88,10 @@ def flatten(value: Any, levels: int | None = None, skip_nulls: bool = True) -> l
 def subelements(value: Any, subelements: Any, skip_missing: bool = False) -> list[tuple[Any, Any]]:
     """Each element with each element of a list that it holds: `users | subelements('keys')`."""
     if not isinstance(value, (Mapping, list, tuple)):
-        raise TypeError(f"it takes a dictionary or a list, not a {type_name(value)}")
+        raise TypeError(f"it takes a dictionary or a list, not {type_name(value)}")
     path = subelements.split(".") if isinstance(subelements, str) else subelements
     if not isinstance(path, (list, tuple)):
-        raise TypeError(f"the sub-element is a name or a list of names, not a {type_name(subelements)}")
+        raise TypeError(f"the sub-element is a name or a list of names, not {type_name(subelements)}")
     elements = list(value.values()) if isinstance(value, Mapping) else value
     return [(element, each) for element in elements for each in _list_at(element, path, skip_missing)]
 
@@ -104,10 +104,10 @@ def _list_at(element: Any, path: Iterable[str], skip_missing: bool) -> list[Any]
         if name not in found:
             if skip_missing:
                 return []
-            raise KeyError(f"an element has no {name!r}; skip_missing=True leaves it out")
+            raise ValueError(f"an element has no {name!r}; skip_missing=True leaves it out")
         found = found[name]
     if not isinstance(found, (list, tuple)):
-        raise TypeError(f"what is at {'.'.join(path)!r} must be a list, not a {type_name(found)}")
+        raise TypeError(f"what is at {'.'.join(path)!r} must be a list, not {type_name(found)}")
     return list(found)
 
 
@@ -126,13 +126,13 @@ def rekey_on_member(value: Any, key: str, duplicates: str = "error") -> dict[Any
     if duplicates not in ("error", "overwrite"):
         raise ValueError(f"duplicates must be error or overwrite, not {duplicates!r}")
     if not isinstance(value, (Mapping, list, tuple)):
-        raise TypeError(f"it takes a dictionary or a list, not a {type_name(value)}")
+        raise TypeError(f"it takes a dictionary or a list, not {type_name(value)}")
     result: dict[Any, Any] = {}
     for item in value.values() if isinstance(value, Mapping) else value:
         if not isinstance(item, Mapping):
-            raise TypeError(f"each item must be a dictionary, not a {type_name(item)}")
+            raise TypeError(f"each item must be a dictionary, not {type_name(item)}")
         if key not in item:
-            raise KeyError(f"an item has no {key!r}")
+            raise ValueError(f"an item has no {key!r}")
         if item[key] in result and duplicates == "error":
             raise ValueError(f"{item[key]!r} is the {key!r} of two items")
         result[item[key]] = item

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any
 
 from wxops.errors import TemplateError, WxopsError
+from wxops.playbook.jinja.convert import reason
 from wxops.playbook.jinja.undefined import Failure, Tripped, Undefined
 
 Function = Callable[..., Any]
@@ -40,7 +41,7 @@ def guarded(name: str, function: Function, kind: str) -> Function:
         except (WxopsError, RecursionError):
             raise
         except Exception as error:
-            raise TemplateError(f"the {kind} {name!r} failed: {error or type(error).__name__}") from error
+            raise TemplateError(f"the {kind} {name!r} failed: {reason(error)}") from error
 
     return call
 

@@ -70,7 +70,7 @@ def _letters(chars: Any) -> str:
 def _split(chars: str) -> list[str]:
     """`ascii_letters,digits,,`: a comma itself is written twice."""
     plain = chars.replace(",,", "")
-    return [name for name in plain.split(",") if name] + ([","] if plain != chars else [])
+    return ([","] if plain != chars else []) + [name for name in plain.split(",") if name]
 
 
 @contextmanager

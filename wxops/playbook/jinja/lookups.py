@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from wxops.errors import TemplateError, WxopsError, nearest
 from wxops.playbook.jinja import lookups_files, lookups_lists, lookups_settings, lookups_web
-from wxops.playbook.jinja.convert import truth
+from wxops.playbook.jinja.convert import reason, truth
 from wxops.playbook.jinja.undefined import Tripped, Undefined
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def run(name: str, terms: Any, templar: Templar, options: Mapping[str, Any]) -> 
     except (WxopsError, RecursionError, Tripped):
         raise
     except Exception as error:
-        raise TemplateError(f"the lookup {short!r} failed: {error or type(error).__name__}") from error
+        raise TemplateError(f"the lookup {short!r} failed: {reason(error)}") from error
 
 
 def _checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:

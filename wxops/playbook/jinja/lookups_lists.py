@@ -70,7 +70,7 @@ def subelements(terms: list[Any], templar: Templar) -> list[Any]:
     rows: list[Any] = []
     for element in elements:
         if not isinstance(element, Mapping):
-            raise TypeError(f"each item must be a dictionary, not a {type_name(element)}")
+            raise TypeError(f"each item must be a dictionary, not {type_name(element)}")
         if not element.get("skipped"):
             rest, inner = _without(element, terms[1].split("."), bool(flags.get("skip_missing")))
             rows += [[rest, each] for each in inner]
@@ -83,14 +83,14 @@ def _without(element: Mapping[str, Any], path: list[str], skip_missing: bool) ->
     if name not in rest:
         if skip_missing:
             return rest, []
-        raise KeyError(f"an item has no {name!r}; the flag {{'skip_missing': true}} leaves it out")
+        raise ValueError(f"an item has no {name!r}; the flag {{'skip_missing': true}} leaves it out")
     inner = rest.pop(name)
     if len(path) > 1:
         if not isinstance(inner, Mapping):
-            raise TypeError(f"{name!r} must be a dictionary, not a {type_name(inner)}")
+            raise TypeError(f"{name!r} must be a dictionary, not {type_name(inner)}")
         rest[name], inner = _without(inner, path[1:], skip_missing)
     if not isinstance(inner, list):
-        raise TypeError(f"{name!r} must be a list, not a {type_name(inner)}")
+        raise TypeError(f"{name!r} must be a list, not {type_name(inner)}")
     return rest, inner
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError, URLError
-from urllib.request import HTTPSHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 if TYPE_CHECKING:
+    from urllib.request import OpenerDirector
+
     from wxops.playbook.templating import Templar
 
 
@@ -40,6 +39,9 @@ def url(
 
 
 def _opener(validate_certs: bool, use_proxy: bool, ca_path: str | None) -> OpenerDirector:
+    import ssl  # it and urllib.request take as long to load as all else here, and few playbooks look up a URL
+    from urllib.request import HTTPSHandler, ProxyHandler, build_opener
+
     context = ssl.create_default_context(cafile=ca_path)
     if not validate_certs:
         context.check_hostname = False
@@ -48,6 +50,9 @@ def _opener(validate_certs: bool, use_proxy: bool, ca_path: str | None) -> Opene
 
 
 def _answer(opener: OpenerDirector, address: str, headers: dict[str, str], timeout: float) -> str:
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request
+
     try:
         with opener.open(Request(address, headers=headers), timeout=timeout) as answer:
             return str(answer.read().decode("utf-8", "surrogateescape"))

@@ -31,7 +31,7 @@ def password_hash(
 ) -> str:
     """The hash of a password. Without a salt another one each time, so a task with it always changes."""
     if not isinstance(password, (str, int, float)) or isinstance(password, bool):
-        raise TypeError(f"a password is a text, not a {type(password).__name__}")
+        raise TypeError(f"a password is a text, not {type(password).__name__}")
     scheme = scheme_of(hashtype)
     if salt is None:
         volatile()

@@ -25,7 +25,7 @@ def _of_result(test: Callable[[Mapping[str, Any]], Any]) -> Test:
 
     def check(result: Any) -> bool:
         if not isinstance(result, Mapping):
-            raise TypeError(f"it takes the registered result of a task, not a {type_name(result)}")
+            raise TypeError(f"it takes the registered result of a task, not {type_name(result)}")
         return bool(test(result))
 
     return check
