@@ -110,8 +110,7 @@ def user(
     wanted: State = {"uid": uid, "comment": comment, "home": home, "shell": shell, "local": local or None}
     if is_new and home is None:
         wanted["home"] = default_home(name)
-    if group is not None:
-        wanted["gid"] = _group(change, group)[1]
+    group_name, wanted["gid"] = _group(change, group) if group is not None else (None, None)
     if groups is not None:
         wanted["groups"] = _groups(change, name, now, groups, append, wanted.get("gid"))
     given = password if is_new or update_password == "always" else None
@@ -123,7 +122,7 @@ def user(
         )
     )  # fmt: skip
     how = {"system": system, "non_unique": non_unique, "uid_min": uid_min, "uid_max": uid_max, "seuser": seuser,
-           "move_home": move_home and not is_new}  # fmt: skip
+           "move_home": move_home and not is_new, "group": group_name}  # fmt: skip
     moves = move_home and not is_new and home not in (None, now["home"]) and _is_directory(change, now["home"])
     if moves:
         make_parents(change, change.place(str(home)))
@@ -156,7 +155,7 @@ def _remove(change: Change, name: str, now: State, force: bool, remove: bool) ->
     if remove:
         for path in (now["home"], os.path.join(MAIL, name)):
             found = change.file(path)
-            if found["type"] in ("directory", "file") and (force or found["uid"] == now.get("uid")):
+            if found["type"] in ("directory", "file") and (force or found["uid"] == _numbers(now)[0]):
                 change.set("file", change.place(path), {"type": "absent"})
     return {"name": name, "state": "absent", "force": force, "remove": remove}
 

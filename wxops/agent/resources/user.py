@@ -12,6 +12,7 @@ from wxops.agent.accounts.describe import difference
 from wxops.agent.accounts.home import give_files, move_home
 from wxops.agent.accounts.lines import lines_of, put_lines_back
 from wxops.agent.failure import ModuleFailure
+from wxops.agent.names import group_name
 from wxops.agent.process import run
 from wxops.agent.resources import Kind
 
@@ -85,8 +86,8 @@ class UserKind(Kind):
         return shown
 
     def diff(self, name: str, before: State, after: State) -> Dict[str, str]:
-        """The fields that differ; of a password hash only that it does."""
-        diff = difference("user " + name, _shown(before, ("password",)), _shown(after, ("password",)))
+        """The fields that differ, the primary group by name; of a password hash only that it does."""
+        diff = difference("user " + name, _readable(before), _readable(after))
         if after.get("password") not in (None, before.get("password")):
             diff["after"] += "password: (changed)\n"
         return diff
@@ -97,6 +98,14 @@ KIND = UserKind()
 
 def _shown(state: State, without: Sequence[str]) -> State:
     return {key: value for key, value in state.items() if key not in UNSHOWN and key not in without}
+
+
+def _readable(state: State) -> State:
+    shown = _shown(state, ("password", "gid"))
+    group = state.get(HOW, {}).get("group")
+    if group or "gid" in state:
+        shown["group"] = group or group_name(state["gid"])
+    return shown
 
 
 def _elsewhere(name: str) -> State:

@@ -1,0 +1,48 @@
+"""Services of the host, whatever starts them; here that is systemd."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from wxops.agent.failure import ModuleFailure
+from wxops.agent.modules.systemd_service import systemd_service
+
+if TYPE_CHECKING:
+    from typing import Any, Dict, Literal, Optional
+
+    from wxops.agent.change import Change
+
+ALIASES = {"args": "arguments"}
+
+
+def service(
+    change: Change,
+    name: str,
+    state: Optional[Literal["reloaded", "restarted", "started", "stopped"]] = None,
+    enabled: Optional[bool] = None,
+    sleep: Optional[int] = None,
+    pattern: Optional[str] = None,
+    runlevel: str = "default",
+    arguments: str = "",
+    use: str = "auto",
+) -> Dict[str, Any]:
+    """Start, stop, restart or enable a service, through systemd.
+
+    name: the service.
+    state: started and stopped act only if needed; restarted and reloaded always do, and start what is stopped.
+    enabled: whether it starts at boot.
+    sleep: taken for Ansible's sake; systemd does not need it, nor the three below.
+    pattern: see sleep.
+    runlevel: see sleep.
+    arguments: see sleep.
+    use: auto or systemd.
+    """
+    if not os.path.isdir("/run/systemd/system"):
+        raise ModuleFailure("this host does not run systemd, and `service` knows no other")
+    if state is None and enabled is None:
+        raise ModuleFailure("nothing to do: give state or enabled")
+    given = {"sleep": sleep, "pattern": pattern, "arguments": arguments, "runlevel": runlevel != "default"}
+    for argument in (argument for argument, value in given.items() if value):
+        change.warnings.append("`%s` has no effect on a host with systemd" % argument)
+    return systemd_service(change, name, state=state, enabled=enabled)
