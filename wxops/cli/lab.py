@@ -79,7 +79,3 @@ def inventory() -> None:
     if not path.exists():
         raise LabError("The lab is down, so it has no inventory.", fix="Run `wxops lab up` first.")
     click.echo(path)
-
-
-if __name__ == "__main__":
-    lab()

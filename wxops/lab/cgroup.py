@@ -32,13 +32,19 @@ class Cgroup:
 
     path: str
 
+    def below(self, name: str) -> Cgroup:
+        return Cgroup(f"{self.path}/{name}")
+
     def create(self) -> None:
+        """Make the group, with all that is above it, able to take processes; it may exist."""
         for hierarchy in _hierarchies():
             group = hierarchy
             for part in Path(self.path).parts:
+                if hierarchy == ROOT:
+                    _delegate_controllers(group)
                 group /= part
                 group.mkdir(exist_ok=True)
-                if (group / "cpuset.cpus").exists() and hierarchy != ROOT:  # a v1 cpuset starts empty and takes no task
+                if hierarchy.name == "cpuset":  # a v1 cpuset starts empty and takes no process
                     for setting in ("cpuset.cpus", "cpuset.mems"):
                         (group / setting).write_text((group.parent / setting).read_text())
 
@@ -50,9 +56,9 @@ class Cgroup:
         """Every process in the group and below it."""
         found: set[int] = set()
         for hierarchy in _hierarchies():
-            for procs in (hierarchy / self.path).rglob("cgroup.procs"):
-                with contextlib.suppress(OSError):  # a group below that was removed meanwhile
-                    found.update(int(pid) for pid in procs.read_text().split())
+            for group in _groups_upwards(hierarchy / self.path):
+                with contextlib.suppress(OSError):  # it was removed meanwhile
+                    found.update(int(pid) for pid in (group / "cgroup.procs").read_text().split())
         return found
 
     def memory(self) -> int:
@@ -84,11 +90,21 @@ class Cgroup:
 
     def _remove(self) -> None:
         for hierarchy in _hierarchies():
-            top = hierarchy / self.path
-            groups = sorted((d for d in top.rglob("*") if d.is_dir()), key=lambda d: len(d.parts), reverse=True)
-            for group in [*groups, top]:
+            for group in _groups_upwards(hierarchy / self.path):
                 with contextlib.suppress(FileNotFoundError):
                     group.rmdir()
+
+
+def _groups_upwards(top: Path) -> list[Path]:
+    """`top` and all groups below it, deepest first; groups may come and go meanwhile."""
+    return [Path(folder) for folder, _, _ in os.walk(top, topdown=False)]
+
+
+def _delegate_controllers(group: Path) -> None:
+    """Let groups below a cgroup2 group limit what it can limit itself: a nested Docker engine sets memory limits."""
+    for controller in (group / "cgroup.controllers").read_text().split():
+        with contextlib.suppress(OSError):  # one that the kernel reserves for the root, say
+            (group / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
 def groups_below(path: str) -> list[Cgroup]:

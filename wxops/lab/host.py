@@ -26,6 +26,7 @@ CAPABILITIES = ("--capability=all", "--drop-capability=CAP_SYS_TIME,CAP_SYS_MODU
 # Calls that a nested Docker engine makes, and nspawn refuses by default.
 SYSTEM_CALLS = "--system-call-filter=@keyring bpf"
 # /proc/sys/net is the host's own; /tmp is on its disk, as on a fresh Debian.
+NSPAWN = ("systemd-nspawn", "--quiet", "--keep-unit", "--register=no", "--resolv-conf=off", "--link-journal=no")
 NSPAWN_SETTINGS = {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network", "SYSTEMD_NSPAWN_TMPFS_TMP": "0"}
 
 
@@ -33,8 +34,10 @@ NSPAWN_SETTINGS = {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network", "SYSTEMD_NSPAWN
 class Host:
     """A host named `name` at `address`, whose files are kept in `folder`.
 
-    key:   the private key that root, ops and deploy accept.
-    binds: files of this machine that the host sees, by path in the host.
+    key: the private key that root, ops and deploy accept.
+
+    One thing differs from a real machine: its network namespace outlives a reboot, so packet filter rules and net.*
+    sysctls that nothing sets at boot are still there afterwards. Lab.reset() gives it a new one.
     """
 
     name: str
@@ -79,9 +82,8 @@ class Host:
         """Lay out a pristine host on the root file system `lower`; `trusted` are files to copy into it."""
         self.wipe()
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "binds.json").write_text(
-            json.dumps({target: str(Path(src).resolve()) for target, src in binds.items()})
-        )
+        sources = {target: str(Path(source).resolve()) for target, source in binds.items()}
+        (self.folder / "binds.json").write_text(json.dumps(sources))
         if not self.host_key.exists():
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(self.host_key))
         mount_overlay(lower, self.folder / "upper", self.folder / "work", self.root)
@@ -110,14 +112,7 @@ class Host:
         spawn(
             self.cgroup,
             [
-                *(
-                    "systemd-nspawn",
-                    "--quiet",
-                    "--keep-unit",
-                    "--register=no",
-                    "--resolv-conf=off",
-                    "--link-journal=no",
-                ),
+                *NSPAWN,
                 *("-D", str(self.root), f"--machine={self.name}", f"--network-namespace-path=/run/netns/{self.name}"),
                 *(*CAPABILITIES, SYSTEM_CALLS, f"--bind={docker}:/var/lib/docker"),
                 *(f"--bind-ro={source}:{target}" for target, source in self.binds.items()),

@@ -19,7 +19,7 @@ from wxops.lab.host import Host
 from wxops.lab.inventory import write_inventory, write_known_hosts
 from wxops.lab.machine import require_lab
 from wxops.lab.mounts import remove_tree
-from wxops.lab.network import Network, slash_24
+from wxops.lab.network import MOST_HOSTS, MOST_LIGHT_HOSTS, Network, slash_24
 from wxops.lab.registry import Registry
 from wxops.lab.rootfs import rootfs
 from wxops.lab.status import HostStatus, LabStatus
@@ -69,7 +69,7 @@ class Lab:
         return slash_24(wanted or has or SUBNET)
 
     def _cgroup(self, name: str) -> Cgroup:
-        return Cgroup(f"{self.cgroup.path}/{name}")
+        return self.cgroup.below(name)
 
     # Hosts
 
@@ -120,8 +120,7 @@ class Lab:
     def up_light(self, count: int) -> list[light.LightHost]:
         """Have `count` light hosts and no more, at most 200; their inventory is `light_inventory`."""
         require_lab()
-        if not 0 < count <= light.MOST:
-            raise LabError(f"{count} light hosts do not fit.", fix=f"Ask for 1 to {light.MOST}.")
+        _require_room(count, MOST_LIGHT_HOSTS)
         with self._alone():
             lower = self._prepare()
             access = light.make_access(self.folder / "light", self.key.with_suffix(".pub"))
@@ -145,10 +144,12 @@ class Lab:
         binds: files of this machine that the hosts started now see, by path in the host.
         """
         require_lab()
+        _require_room(count, MOST_HOSTS)
         with self._alone():
             lower = self._prepare()
             wanted = [self._host(number) for number in range(1, count + 1)]
-            new = [host for host in {host.name: host for host in [*wanted, *self.hosts]}.values() if not host.running()]
+            every = {host.name: host for host in [*wanted, *self.hosts]}.values()
+            new = [host for host in every if not host.running()]
             for host in new:
                 self._start(host, lower, binds or {})
             self._describe()
@@ -215,6 +216,11 @@ class Lab:
         with (self.base / f"{self.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _require_room(count: int, most: int) -> None:
+    if not 0 < count <= most:
+        raise LabError(f"A lab has no room for {count} hosts of that kind.", fix=f"Ask for 1 to {most}.")
 
 
 def _base() -> Path:

@@ -14,7 +14,6 @@ from wxops.lab.command import run
 from wxops.lab.ssh import wait_until_greets
 from wxops.lab.supervise import spawn
 
-MOST = 200  # as many addresses as the lab's network keeps for them
 # sshd wants its run-time folder, which /run, a new tmpfs, lacks; sudo wants to resolve the host's own name.
 PREPARE = "mkdir -p /run/sshd; echo 127.0.1.1 $(hostname) >>/etc/hosts"
 SSHD = "/usr/sbin/sshd -D -e -h /lab/host_key"

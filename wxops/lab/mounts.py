@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -21,9 +22,13 @@ def mounts_below(folder: Path) -> list[Path]:
     return sorted(below, key=lambda point: len(point.parts), reverse=True)
 
 
-def mounted_sources() -> str:
-    """The mount table as text, to look a folder up in (as the lower layer of an overlay, say)."""
-    return Path("/proc/self/mounts").read_text()
+def every_mount_table() -> str:
+    """The mounts that any process of this machine sees, as text to look an overlay's lower layer up in."""
+    tables = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            tables.add((process / "mounts").read_text())
+    return "".join(tables)
 
 
 def mount_overlay(lower: Path, upper: Path, work: Path, target: Path) -> None:

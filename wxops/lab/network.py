@@ -14,8 +14,9 @@ from wxops.errors import LabError
 from wxops.lab.command import run, succeeds
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
-FIRST_HOST = 11
-FIRST_LIGHT_HOST = 50
+# Where addresses start in the /24, and how many there are.
+FIRST_HOST, MOST_HOSTS = 11, 39
+FIRST_LIGHT_HOST, MOST_LIGHT_HOSTS = 50, 200
 
 
 @dataclass(frozen=True)

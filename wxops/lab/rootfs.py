@@ -14,7 +14,7 @@ from pathlib import Path
 
 from wxops.errors import LabError
 from wxops.lab.command import run
-from wxops.lab.mounts import mounted_sources, remove_tree
+from wxops.lab.mounts import every_mount_table, remove_tree
 
 SUITE = "bookworm"
 REVISION = 1  # raise it when the steps of _build change: the rest of the recipe notices its own changes
@@ -32,7 +32,7 @@ UNWANTED = (
     "console-getty.service",
 )
 OPS_PASSWORD = "a lab password"  # of user ops on every lab host: tests type it at sudo's and sshd's prompts
-IMAGE = Path(__file__).parent / "image"
+INSIDE = Path(__file__).parent / "inside"  # files that every host gets
 CA_BUNDLE = Path("etc/ssl/certs/ca-certificates.crt")
 
 
@@ -87,7 +87,7 @@ class Recipe:
     unwanted: tuple[str, ...] = UNWANTED
     password: str = OPS_PASSWORD
     revision: int = REVISION
-    image: tuple[str, ...] = tuple(file.read_text() for file in sorted(IMAGE.iterdir()))
+    inside: tuple[str, ...] = tuple(file.read_text() for file in sorted(INSIDE.iterdir()))
 
     @classmethod
     def of_this_machine(cls) -> Recipe:
@@ -117,7 +117,7 @@ def rootfs() -> Path:
 
 def _forget_old(cache: Path) -> None:
     """Delete builds that were cut short and root file systems of older recipes, unless a host runs on one."""
-    in_use = mounted_sources()
+    in_use = every_mount_table()
     for folder in [*cache.glob("partial-*"), *cache.glob("rootfs-*")]:
         if f"lowerdir={folder}," not in in_use:
             remove_tree(folder)
@@ -165,10 +165,10 @@ def _add_users(recipe: Recipe, root: Path) -> None:
 def _add_units(recipe: Recipe, root: Path) -> None:
     boot = root / "usr/local/lib/wxops-lab/boot.sh"
     boot.parent.mkdir(parents=True)
-    shutil.copyfile(IMAGE / "boot.sh", boot)
+    shutil.copyfile(INSIDE / "boot.sh", boot)
     boot.chmod(0o755)
     units = root / "etc/systemd/system"
-    shutil.copyfile(IMAGE / "wxops-lab.service", units / "wxops-lab.service")
+    shutil.copyfile(INSIDE / "wxops-lab.service", units / "wxops-lab.service")
     systemctl = ("systemctl", f"--root={root}")
     run(*systemctl, "enable", "wxops-lab.service", "docker.socket")
     # The engine starts at the first `docker` command, through its socket: hosts that never use it stay small.
