@@ -6,7 +6,9 @@ It stands alone: nothing of wxops can be imported yet.
 
 from __future__ import annotations
 
+import base64
 import io
+import marshal
 import sys
 import zipfile
 from importlib.abc import InspectLoader, MetaPathFinder
@@ -20,34 +22,41 @@ if TYPE_CHECKING:
 
 
 class MemoryImporter(MetaPathFinder, InspectLoader):
-    """Finds `wxops.*` among sources held in memory: path in the package tree -> text."""
+    """Finds `wxops.*` among files held in memory: path in the package tree -> source (.py) or bytecode (.pyc)."""
 
-    def __init__(self, sources: Dict[str, str]) -> None:
-        self.sources = sources
+    def __init__(self, files: Dict[str, bytes]) -> None:
+        self.files = files
 
-    def add(self, sources: Dict[str, str]) -> None:
-        self.sources.update(sources)
+    def add(self, files: Dict[str, str]) -> None:
+        """More files, in base64."""
+        self.files.update((path, base64.b64decode(content)) for path, content in files.items())
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
         return spec_from_loader(name, self) if name == "wxops" or self._path(name) else None
 
     def is_package(self, name: str) -> bool:
-        return name == "wxops" or self._path(name).endswith("/__init__.py")
+        return name == "wxops" or "/__init__.py" in self._path(name)
 
     def get_source(self, name: str) -> str:
-        return "" if name == "wxops" else self.sources[self._path(name)]
+        path = self._path(name)
+        return self.files[path].decode("utf-8") if path.endswith(".py") else ""
 
     def get_code(self, name: str) -> CodeType:
-        return compile(self.get_source(name), "<wxops>/" + (self._path(name) or "wxops"), "exec", dont_inherit=True)
+        path = self._path(name)
+        if path.endswith(".pyc"):
+            code: CodeType = marshal.loads(self.files[path])
+            return code
+        return compile(self.get_source(name), "<wxops>/" + (path or "wxops"), "exec", dont_inherit=True)
 
     def _path(self, name: str) -> str:
         base = name.replace(".", "/")
-        return next((path for path in (base + ".py", base + "/__init__.py") if path in self.sources), "")
+        endings = (".py", ".pyc", "/__init__.py", "/__init__.pyc")
+        return next((base + ending for ending in endings if base + ending in self.files), "")
 
 
 def start(link: BinaryIO) -> None:
     archive = zipfile.ZipFile(io.BytesIO(link.read(int(link.readline()))))
-    importer = MemoryImporter({name: archive.read(name).decode("utf-8") for name in archive.namelist()})
+    importer = MemoryImporter({name: archive.read(name) for name in archive.namelist()})
     sys.meta_path.insert(0, importer)
     from wxops.agent.main import serve
 

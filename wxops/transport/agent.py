@@ -9,7 +9,6 @@ import queue
 import shlex
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +54,7 @@ class Agent:
         self.options = options
         self.traffic = Traffic()
         self._offers: dict[str, Path | bytes] = {}
-        self._sent_modules: set[str] = set()
+        self._sent_files: set[str] = set()
         self._sockets: dict[int, UnixSocket] = {}
         self._ids = itertools.count(1)
         self._writing = threading.Lock()
@@ -70,7 +69,8 @@ class Agent:
             self._pipe.close()
             raise
         self.banner, self._buffer = greeting.banner, bytearray(greeting.rest)
-        self._write(bootstrap.payload() + wire.pack_json(wire.CONFIGURE, {
+        self._compiled = bootstrap.same_python(greeting.magic)
+        self._write(bootstrap.payload(self._compiled) + wire.pack_json(wire.CONFIGURE, {
             "run": identity.run, "about": dict(identity.about), "check": identity.check, "verbose": identity.verbose,
             "lock": not identity.check}))  # fmt: skip
         threading.Thread(target=self._read, name=f"link to {options.name}", daemon=True).start()
@@ -80,9 +80,10 @@ class Agent:
             **task: Any) -> Iterator[tuple[int, dict[str, Any]]]:  # fmt: skip
         """Run a module for each item of arguments; yields (index, result) as they come."""
         frames = b""
-        if module not in self._sent_modules:
-            frames = wire.pack(wire.MODULE, zlib.compress(json.dumps(bootstrap.module_sources(module)).encode()))
-            self._sent_modules.add(module)
+        missing = bootstrap.module_files(module) - self._sent_files
+        if missing:
+            frames = wire.pack(wire.MODULE, bootstrap.pack_files(missing, self._compiled))
+            self._sent_files |= missing
         self._write(frames + wire.pack_json(wire.TASK, {"module": module, "items": items, **task}))
         while True:
             kind, payload = self._next(wire.RESULT, wire.DONE, wire.NEED, wire.DATA, wire.OUTPUT)

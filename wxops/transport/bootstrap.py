@@ -5,13 +5,18 @@ Nothing is written to the host's disk. docs/protocol.md shows the bytes.
 
 from __future__ import annotations
 
+import base64
 import functools
+import importlib.util
 import io
+import json
+import marshal
 import re
 import shlex
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import wxops.agent
@@ -25,7 +30,8 @@ PROMPT = "wxops-sudo-prompt:"
 # -I: no PYTHON* variables, nothing from the user's own site; -S: no site-packages, a faster start.
 # The link gets a descriptor of its own, buffered once, since what is read ahead belongs to the frames that follow.
 FIRST_STAGE = (
-    "import os,zlib;link=os.fdopen(os.dup(0),'rb');os.write(1,b'\\n{mark}\\n');"
+    "import os,zlib,_frozen_importlib_external as m;link=os.fdopen(os.dup(0),'rb');"
+    "os.write(1,b'\\n{mark} '+m.MAGIC_NUMBER.hex().encode()+b'\\n');"
     "exec(zlib.decompress(link.read(int(link.readline()))))"
 )
 
@@ -46,43 +52,86 @@ def command_line(interpreters: Sequence[str], become: Become | None) -> str:
 
 
 IMPORT = re.compile(r"^\s*from (wxops\.agent[\w.]*) import (\([^)]*\)|[\w, ]+)", re.MULTILINE)
+KIND = re.compile(r'\b(?:set|act|state|pending|begin|kind_named)\(\s*"(\w+)"')
 
 
-def _travels_alone(name: Path) -> bool:
-    """Modules and fact collectors are sent only when a task needs them."""
-    return name.parts[0] in ("modules", "facts") and name != Path("modules/__init__.py")
+@dataclass(frozen=True)
+class AgentFile:
+    """One file of the agent as it travels: its source, or its bytecode for a host with the controller's own Python.
+
+    Compiling takes the host some 30 ms; every other Python gets the source.
+    """
+
+    path: Path
+
+    def name(self, compiled: bool) -> str:
+        return f"wxops/agent/{self.path}{'c' if compiled else ''}"
+
+    def content(self, compiled: bool) -> bytes:
+        source = (AGENT / self.path).read_bytes()
+        if not compiled:
+            return source
+        return marshal.dumps(compile(source, f"<wxops>/agent/{self.path}", "exec", dont_inherit=True, optimize=2))
+
+
+def same_python(magic: str) -> bool:
+    """Does a host with this magic number (hex) run the controller's bytecode?"""
+    return magic == importlib.util.MAGIC_NUMBER.hex()
 
 
 @functools.cache
-def payload() -> bytes:
-    """The agent without its modules: the second stage, then a zip of sources. Modules follow when a task needs them."""
+def payload(compiled: bool) -> bytes:
+    """The agent's core: the second stage, then a zip of what its main file needs. The rest follows with tasks."""
     loader = zlib.compress((AGENT / "loader.py").read_bytes(), 9)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
-        for path in sorted(AGENT.rglob("*.py")):
-            name = path.relative_to(AGENT)
-            if not _travels_alone(name):
-                zipped.write(path, f"wxops/agent/{name}")
+        for name in core():
+            file = AgentFile(Path(name))
+            zipped.writestr(file.name(compiled), file.content(compiled))
     packed = archive.getvalue()
     return b"%d\n%b%d\n%b" % (len(loader), loader, len(packed), packed)
 
 
 @functools.cache
-def module_sources(module: str) -> dict[str, str]:
-    """Path -> source of what a module needs beyond the agent's core: its own file and those that it imports."""
-    found: dict[str, str] = {}
-    wanted = [f"modules/{module}.py"]
-    while wanted:
-        name = wanted.pop()
-        path = AGENT / name
-        if f"wxops/agent/{name}" in found or not _travels_alone(Path(name)) or not path.is_file():
-            continue
-        source = found[f"wxops/agent/{name}"] = path.read_text(encoding="utf-8")
-        for package, names in IMPORT.findall(source):
-            base = package.removeprefix("wxops.agent").strip(".").replace(".", "/")
-            wanted += [
-                f"{base}.py",
-                f"{base}/__init__.py",
-                *(f"{base}/{part}.py" for part in re.findall(r"\w+", names)),
-            ]
+def core() -> frozenset[str]:
+    """The files that every agent has."""
+    return frozenset(_closure(["main.py", "modules/__init__.py", "resources/__init__.py", "resources/file.py"]))
+
+
+@functools.cache
+def module_files(module: str) -> frozenset[str]:
+    """The files that a module needs beyond the core: its own, those that they import, and the kinds that they name."""
+    kinds = [f"resources/{path.name}" for path in (AGENT / "resources").glob("*.py")] if module == "rollback" else []
+    return frozenset(_closure([f"modules/{module}.py", *kinds])) - core()
+
+
+def pack_files(names: Iterable[str], compiled: bool) -> bytes:
+    """A MODULE frame's payload."""
+    files = [AgentFile(Path(name)) for name in sorted(names)]
+    content = {file.name(compiled): base64.b64encode(file.content(compiled)).decode() for file in files}
+    return zlib.compress(json.dumps(content).encode())
+
+
+@functools.cache
+def _neighbours(name: str) -> tuple[str, ...]:
+    """What a file of the agent needs: files that it imports, and the kinds of resource that it asks for by name."""
+    source = (AGENT / name).read_text(encoding="utf-8")
+    found = [f"resources/{word}.py" for word in KIND.findall(source)]
+    for package, names in IMPORT.findall(source):
+        base = package.removeprefix("wxops.agent").strip(".").replace(".", "/")
+        inside = [f"{base}/{part}.py".lstrip("/") for part in re.findall(r"\w+", names)]
+        found += [f"{base}.py", f"{base}/__init__.py", *inside]
+    return tuple(path for path in found if (AGENT / path).is_file())
+
+
+def _closure(names: Iterable[str]) -> set[str]:
+    """These files, what they need, and the packages in which they lie."""
+    found: set[str] = set()
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            packages = [f"{parent}/__init__.py".removeprefix("./") for parent in Path(name).parents]
+            todo += [*_neighbours(name), *(path for path in packages if (AGENT / path).is_file())]
     return found

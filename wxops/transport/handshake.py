@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from wxops.transport.options import Become, ConnectionOptions
 from wxops.transport.pipe import Pipe
 
 BANNER_LIMIT = 256 * 1024
+
+MARK_LINE = re.compile(rb"\n" + MARK.encode() + rb" ([0-9a-f]+)\n")
 
 REFUSALS = {
     "incorrect password attempt": "sudo refuses the password of {user!r}",
@@ -33,9 +36,10 @@ REMEDIES = {
 
 @dataclass
 class Greeting:
-    """What was said before the agent's first byte, and what was read beyond it."""
+    """What was said before the agent's first byte, the magic number of the host's Python, and what was read beyond."""
 
     banner: str
+    magic: str
     rest: bytes
 
 
@@ -43,8 +47,7 @@ def shake_hands(pipe: Pipe, options: ConnectionOptions, become: Become | None) -
     """Wait for the first stage's mark. Raises HostUnreachable with what the host said instead."""
     deadline = time.monotonic() + options.timeout
     out, err, answered = b"", b"", False
-    mark = f"\n{MARK}\n".encode()
-    while mark not in out:
+    while (mark := MARK_LINE.search(out)) is None:
         if not pipe.wait(deadline - time.monotonic()):
             raise _failed(options, become, out, err, f"no agent started within {options.timeout:g} s")
         data, error = pipe.read(), pipe.read_error()
@@ -58,8 +61,8 @@ def shake_hands(pipe: Pipe, options: ConnectionOptions, become: Become | None) -
         if data == b"" or len(out) > BANNER_LIMIT:
             pipe.wait(0.2)
             raise _failed(options, become, out, err + (pipe.read_error() or b""), "the login ended")
-    banner, _, rest = out.partition(mark)
-    return Greeting(banner.decode("utf-8", "replace").strip(), rest)
+    banner = out[: mark.start()].decode("utf-8", "replace").strip()
+    return Greeting(banner, mark.group(1).decode(), out[mark.end() :])
 
 
 def _failed(options: ConnectionOptions, become: Become | None, out: bytes, err: bytes, why: str) -> HostUnreachable:
