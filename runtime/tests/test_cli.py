@@ -60,18 +60,19 @@ def test_the_health_check_tells_by_its_exit_status(server: Server, path: str, st
     assert checked.returncode == status and says in checked.stderr
 
 
-def test_the_health_check_of_nobody_fails() -> None:
-    checked = run_wxruntime("healthcheck", "http://127.0.0.1:9/ready")
-    assert checked.returncode == 1 and "did not answer" in checked.stderr
+def test_the_health_check_asks_this_machines_server_by_default(server: Server) -> None:
+    assert run_wxruntime("healthcheck", WXRUNTIME_PORT=str(server.client.base_url.port)).returncode == 0
+    nobody = run_wxruntime("healthcheck", WXRUNTIME_PORT="9")
+    assert nobody.returncode == 1 and "http://127.0.0.1:9/ready did not answer" in nobody.stderr
 
 
 def test_sigterm_lets_a_running_answer_end_and_exits_with_0(serve: Callable[..., Server]) -> None:
     server = serve()
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(server.client.post, "/v1/chat/completions", json=endless(max_tokens=1500))
+        asked = pool.submit(server.client.post, "/v1/chat/completions", json=endless(max_tokens=600))
         server.wait_until("vllm:num_requests_running", 1)
         server.process.send_signal(signal.SIGTERM)
-        assert asked.result().json()["usage"]["completion_tokens"] == 1500
+        assert asked.result().json()["usage"]["completion_tokens"] == 600
     assert server.process.wait(timeout=20) == 0
 
 

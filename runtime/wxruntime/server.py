@@ -50,7 +50,7 @@ class Service:
     stall_s: float
 
     def health(self) -> str:
-        """ "ok", or what the engine does instead."""
+        """One word: ok, loading, stalled, failed or stopped."""
         progress = self.engine.progress()
         if progress.state == "ready":
             return "stalled" if progress.idle_s > self.stall_s else "ok"
