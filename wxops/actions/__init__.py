@@ -67,6 +67,14 @@ class Call(ABC):
     def socket(self, path: str) -> UnixSocket:
         """A UNIX socket of the host, tunnelled through the same link; it acts like a connected socket."""
 
+    @abstractmethod
+    def boot_id(self) -> str:
+        """The id that the host's kernel gave itself when it was booted. Raises HostUnreachable."""
+
+    @abstractmethod
+    def reconnect(self, timeout: float) -> None:
+        """Give up the connection to the host and open it anew, trying for `timeout` seconds. Raises HostUnreachable."""
+
 
 def succeed(**result: Any) -> Result:
     """A result that changed nothing."""

@@ -67,3 +67,9 @@ class HostCall(Call):
 
     def socket(self, path: str) -> UnixSocket:
         return self._task.open_socket(path)
+
+    def boot_id(self) -> str:
+        return self._task.boot_id()
+
+    def reconnect(self, timeout: float) -> None:
+        self._task.reconnect(timeout)

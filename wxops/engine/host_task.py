@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from wxops.engine.become import become_for
 from wxops.engine.call import HostCall
 from wxops.engine.events import Output
 from wxops.engine.loops import Item, items_of
-from wxops.errors import InputError, TaskFailed, TemplateError, WxopsError
+from wxops.errors import HostUnreachable, InputError, TaskFailed, TemplateError, WxopsError
 from wxops.playbook.plays import Task
 from wxops.playbook.templating import OMIT, Templar
 
@@ -195,6 +196,27 @@ class HostTask:
         with self._agent() as agent:
             connection: UnixSocket = agent.open_socket(path)
             return connection
+
+    def boot_id(self) -> str:
+        """The id of the boot that the host is in."""
+        with self._agent() as agent:
+            return str(agent.hello["boot_id"])
+
+    def reconnect(self, timeout: float) -> None:
+        """Forget what is open to the host, then try once a second to reach it. Raises HostUnreachable."""
+        self.context.connections.forget(self._target()[0])
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                return self._ask_for_agent()
+            except HostUnreachable:
+                if time.monotonic() >= deadline:
+                    raise
+            self.context.sleep(1)
+
+    def _ask_for_agent(self) -> None:
+        with self._agent():
+            pass
 
     def _agent(self) -> Any:
         target, variables = self._target()
