@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from wxops.agent.session import Frames
 
-SILENCE_S = 60
-"""A controller that says nothing for so long, not even PING, is gone: its host must not stay locked for hours."""
-
 STREAM_FRAMES = (wire.OPEN, wire.STREAM, wire.CLOSE)
 
 
@@ -79,8 +76,8 @@ class Reader:
 
     def watch(self) -> None:
         """A link that was cut without a word shows only in silence."""
-        while time.monotonic() - self._heard < SILENCE_S:
-            time.sleep(SILENCE_S / 4)
+        while time.monotonic() - self._heard < self.session.patience:
+            time.sleep(min(1.0, self.session.patience / 4))
         self._lost()
 
     def _take(self, kind: int, payload: bytes) -> None:

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     Frames = queue.Queue[Tuple[Optional[int], bytes]]
 
 
+PATIENCE_S = 60.0
+"""A controller that says nothing for so long, not even PING, is gone: its host must not stay locked for hours.
+
+Until CONFIGURE says better; it is four times the interval of the controller's PING.
+"""
+
+
 class ControllerLink(Link):
     """The controller at the other end of the frames."""
 
@@ -76,6 +83,7 @@ class Session:
         self.view = View()
         self.journal = Journal("none")
         self.check = False
+        self.patience = PATIENCE_S
         self._link = Link()
 
     def serve(self) -> None:
@@ -100,6 +108,7 @@ class Session:
     def _configure(self, about: Dict[str, Any]) -> None:
         """Take the lock and say who answers. A check run takes no lock: it changes nothing."""
         self.check = about["check"]
+        self.patience = about["patience"]
         self._link = ControllerLink(self._send, self._frames, about["verbose"])
         self.journal = Journal(about["run"], about.get("about"))
         hello: Dict[str, Any] = {
