@@ -7,29 +7,27 @@ data, and its braces stay braces.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
-from os import uname
 from pathlib import Path
-from pwd import getpwuid
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jinja2
 from jinja2.utils import missing
 
 from wxops.errors import Origin, TemplateError, VaultError
+from wxops.playbook.jinja.about import about_template
 from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.jinja.environment import Environment, shared
 from wxops.playbook.jinja.evaluation import VOLATILE, Evaluation, current
 from wxops.playbook.jinja.explain import explained, syntax_error
 from wxops.playbook.jinja.lazy import OMIT, DecryptedStr, Owner, plain, view
-from wxops.playbook.jinja.scope import Template
+from wxops.playbook.jinja.lookups import run
 from wxops.playbook.jinja.settings import checked
 from wxops.playbook.jinja.undefined import Failure, Tripped, error_of, type_name
 from wxops.playbook.secrets import SecretRegistry
-from wxops.playbook.source import SourceStr, VaultStr
+from wxops.playbook.source import SourceStr, VaultStr, origin_of
 from wxops.playbook.vault import VaultKeys
 
-__all__ = ["OMIT", "Environment", "Templar", "check_condition", "check_syntax"]
+__all__ = ["OMIT", "Environment", "Templar", "check_condition", "check_syntax", "lookup"]
 
 
 class _Known(NamedTuple):
@@ -141,6 +139,11 @@ class Templar:
             del about["ansible_managed"]
         return self.extended(about)
 
+    def lookup(self, name: str, terms: Any, **options: Any) -> list[Any]:
+        """What a lookup finds for its terms, which may be templates: the list that `with_NAME` walks over."""
+        given = self.render(terms)
+        return self._finished(f"with_{name}", origin_of(terms), lambda _: _Lookup(name, given, options))  # type: ignore[no-any-return]
+
     # -- variables ---------------------------------------------------------------------------------------------------
 
     def namespace(self) -> Mapping[str, Any]:
@@ -174,9 +177,11 @@ class Templar:
         """A text in a variable, evaluated if it is a template. What it read is added to the owner's names."""
         if isinstance(text, VaultStr):
             try:
-                text = self._decrypted(text)
+                result = self._text_in(self._decrypted(text), owner)
             except VaultError as error:
                 return Failure(error)
+            self.secrets.add(result)
+            return result
         return self._text_in(text, owner)
 
     def forget(self, variable: str | None) -> None:
@@ -269,23 +274,9 @@ class Templar:
         scope._known[name] = known
 
 
-def about_template(path: Path, src: str, dest: str) -> dict[str, Any]:
-    """What ansible-core tells a template file about itself."""
-    state = path.stat()
-    try:
-        owner: str | int = getpwuid(state.st_uid).pw_name
-    except KeyError:
-        owner = state.st_uid
-    return {
-        "ansible_managed": "Ansible managed",
-        "template_host": uname().nodename,
-        "template_path": src,
-        "template_fullpath": str(path.absolute()),
-        "template_destpath": dest,
-        "template_uid": owner,
-        "template_mtime": datetime.fromtimestamp(state.st_mtime),
-        "template_run_date": datetime.now(),
-    }
+def lookup(name: str, terms: Any, templar: Templar, **options: Any) -> list[Any]:
+    """See Templar.lookup."""
+    return templar.lookup(name, terms, **options)
 
 
 class _Namespace(Mapping[str, Any]):
@@ -332,7 +323,24 @@ def check_condition(value: Any, *, environment: Environment | None = None) -> No
             _check(each, known.inline if _is_template_only(each) else known.expression)
 
 
-_Compile = Callable[[str], Template]
+class _Evaluable(Protocol):
+    """A compiled template, or what else has a result for a host."""
+
+    def result(self, templar: Templar) -> Any: ...
+
+
+_Compile = Callable[[str], _Evaluable]
+
+
+class _Lookup(NamedTuple):
+    """A loop's lookup."""
+
+    name: str
+    terms: Any
+    options: Mapping[str, Any]
+
+    def result(self, templar: Templar) -> Any:
+        return run(self.name, self.terms, templar, self.options)
 
 
 def _check(text: SourceStr, compiled: _Compile) -> None:

@@ -21,9 +21,14 @@ def has_template(text: str) -> bool:
     return "{{" in text or "{%" in text or "{#" in text or text.startswith("#jinja2:")
 
 
-def expand_constants(tree: nodes.Template, jinja: Jinja, *, everywhere: bool) -> nodes.Template:
-    """The tree with such constants replaced by what they say: all of them, or those among the terms of lookups."""
-    return (_Everywhere if everywhere else _InLookups)(jinja).visit(tree)  # type: ignore[no-any-return]
+def expand_constants(tree: nodes.Template, jinja: Jinja) -> nodes.Template:
+    """The tree with such constants replaced by what they say."""
+    return _Everywhere(jinja).visit(tree)  # type: ignore[no-any-return]
+
+
+def expand_lookup_terms(tree: nodes.Template, jinja: Jinja) -> nodes.Template:
+    """The same, only among the terms of lookups."""
+    return _InLookups(jinja).visit(tree)  # type: ignore[no-any-return]
 
 
 class _Everywhere(NodeTransformer):

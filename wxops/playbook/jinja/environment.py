@@ -9,25 +9,15 @@ from typing import Any
 import jinja2.filters
 import jinja2.tests
 from jinja2 import nodes
-from jinja2.exceptions import TemplateAssertionError, TemplateSyntaxError
+from jinja2.exceptions import TemplateSyntaxError
 
-from wxops.errors import nearest
 from wxops.playbook.jinja.catalog import FILTERS, TESTS
-from wxops.playbook.jinja.embedded import LOOKUP_CALLS, expand_constants, has_template
+from wxops.playbook.jinja.embedded import expand_constants, has_template
 from wxops.playbook.jinja.functions import GLOBALS
 from wxops.playbook.jinja.guard import named
-from wxops.playbook.jinja.lookups import LOOKUPS
 from wxops.playbook.jinja.sandbox import Jinja
 from wxops.playbook.jinja.scope import Template
 from wxops.playbook.jinja.settings import from_header
-
-
-class UnknownName(TemplateAssertionError):
-    """A filter, test or lookup that does not exist, and the nearest that does."""
-
-    def __init__(self, kind: str, name: str, known: Mapping[str, Any], line: int) -> None:
-        super().__init__(f"there is no {kind} {name!r}", line)
-        self.fix = nearest(name.removeprefix("ansible.builtin."), [each for each in known if "." not in each])
 
 
 class Environment:
@@ -44,10 +34,9 @@ class Environment:
         """A template in a YAML value. Raises jinja2.TemplateSyntaxError."""
         template = self._inline.get(text)
         if template is None:
-            body, settings = from_header(text)
+            _, settings = from_header(text)
             jinja = self._dialect(settings, raw_strings=True)
-            tree = expand_constants(self._checked(jinja.parsed(body)), jinja, everywhere=False)
-            template = self._inline[text] = jinja.compiled(tree)
+            template = self._inline[text] = jinja.compiled(jinja.parsed(text))
             template.line_breaks = len(text) - len(text.rstrip("\n"))
         return template
 
@@ -56,14 +45,14 @@ class Environment:
         template = self._expressions.get(text)
         if template is None:
             jinja = self._dialect({})
-            tree = self._checked(jinja.parsed_expression(text))
-            template = self._expressions[text] = jinja.compiled(expand_constants(tree, jinja, everywhere=True))
+            tree = expand_constants(jinja.parsed_expression(text), jinja)
+            template = self._expressions[text] = jinja.compiled(tree)
         return template
 
     def file(self, name: str, text: str, settings: Mapping[str, Any]) -> Template:
         """A whole template file; its `#jinja2:` header goes before `settings`. Raises jinja2.TemplateSyntaxError."""
-        body, own = from_header(text)
-        template = self._dialect({**settings, **own}).file(name, body)
+        _, own = from_header(text)
+        template = self._dialect({**settings, **own}).file(name, text)
         template.line_breaks = len(text) - len(text.rstrip("\n"))
         return template
 
@@ -86,30 +75,11 @@ class Environment:
             self._dialects[key] = jinja
         return jinja
 
-    def _checked(self, tree: nodes.Template) -> nodes.Template:
-        """The tree, if every filter, test and lookup that it names exists."""
-        for node in tree.find_all((nodes.Filter, nodes.Test, nodes.Call)):
-            if isinstance(node, nodes.Filter) and node.name not in self.filters:
-                raise UnknownName("filter", node.name, self.filters, node.lineno)
-            if isinstance(node, nodes.Test) and node.name not in self.tests:
-                raise UnknownName("test", node.name, self.tests, node.lineno)
-            if isinstance(node, nodes.Call):
-                _check_lookup(node)
-        return tree
-
 
 @cache
 def shared() -> Environment:
     """The environment of this process."""
     return Environment()
-
-
-def _check_lookup(node: nodes.Call) -> None:
-    if not (isinstance(node.node, nodes.Name) and node.node.name in LOOKUP_CALLS and node.args):
-        return
-    name = node.args[0]
-    if isinstance(name, nodes.Const) and str(name.value).removeprefix("ansible.builtin.") not in LOOKUPS:
-        raise UnknownName("lookup", str(name.value), LOOKUPS, node.lineno)
 
 
 def _member(node: nodes.Node) -> Any:

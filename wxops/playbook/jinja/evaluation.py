@@ -35,10 +35,17 @@ class Evaluation:
         self.names: set[str] = set()
 
     def place(self, spot: Spot | None) -> Origin | None:
-        """Where a line of this template stands."""
+        """Where a line of this template, or of a file that it includes, stands."""
         if spot and spot.file:
             return Origin(spot.file, spot.line)
         return line_of(self.origin, self.text, spot.line if spot else 1)
+
+    def text_at(self, spot: Spot | None) -> str | None:
+        """The text of that line; None in a file that this template includes."""
+        if spot and spot.file and not (self.origin and spot.file == self.origin.file):
+            return None
+        lines = self.text.splitlines() or [""]
+        return lines[min(spot.line if spot else 1, len(lines)) - 1].strip()
 
     def outward(self) -> Iterator[Evaluation]:
         """This one, then the one that it is a part of, to the outermost."""

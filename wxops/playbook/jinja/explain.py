@@ -29,12 +29,17 @@ def syntax_error(error: Exception, text: str, origin: Origin | None) -> WxopsErr
         known = error if isinstance(error, WxopsError) else TemplateError(f"not a template: {error}")
         known.where = known.where or origin
         return known
-    lines = text.splitlines() or [""]
-    in_file = bool(error.filename)
+    included = error.filename is not None and (origin is None or error.filename != origin.file)
     where = Origin(error.filename, error.lineno) if error.filename else line_of(origin, text, error.lineno)
-    shown = "" if in_file else lines[min(error.lineno, len(lines)) - 1].strip()
-    advice = [getattr(error, "fix", None), f"in: {shown}" if shown else None]
-    return TemplateError(f"{error.message}", where=where, fix="\n  ".join(each for each in advice if each) or None)
+    lines = [] if included else text.splitlines()
+    shown = f"in: {lines[min(error.lineno, len(lines)) - 1].strip()}" if lines else None
+    advice = [getattr(error, "fix", None) or _HINTS.get(error.message or ""), shown]
+    return TemplateError(str(error.message), where=where, fix="\n  ".join(each for each in advice if each) or None)
+
+
+_HINTS = {
+    "expected token ':', got '}'": "a condition is an expression already: write it without {{ }}",
+}
 
 
 def _translated(error: Exception) -> TemplateError:

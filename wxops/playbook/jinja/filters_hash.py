@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wxops.playbook.jinja.convert import text_of
+from wxops.playbook.jinja.evaluation import current
 from wxops.playbook.jinja.passwords import password_hash
 from wxops.playbook.vault import VaultKeys
 
@@ -38,7 +39,11 @@ def unvault(value: str, secret: str, vault_id: str = "filter_default") -> str:
     """What a vault text holds; a text that is none is returned as it is."""
     if not value.startswith("$ANSIBLE_VAULT;"):
         return value
-    return VaultKeys().and_password(vault_id, text_of(secret).encode()).decrypt_text(value)
+    plain = VaultKeys().and_password(vault_id, text_of(secret).encode()).decrypt_text(value)
+    evaluation = current.get()
+    if evaluation is not None:
+        evaluation.templar.secrets.add(plain)
+    return plain
 
 
 FILTERS: dict[str, Callable[..., Any]] = {

@@ -41,9 +41,14 @@ def guarded(name: str, function: Function, kind: str) -> Function:
         except (WxopsError, RecursionError):
             raise
         except Exception as error:
-            raise TemplateError(f"the {kind} {name!r} failed: {reason(error)}") from error
+            raise TemplateError(f"the {kind} {name!r} failed: {_said(error, function, name)}") from error
 
     return call
+
+
+def _said(error: Exception, function: Function, name: str) -> str:
+    """What an error says, with the filter's name for that of our function: in `f() got an unexpected argument`."""
+    return reason(error).replace(f"{getattr(function, '__name__', name)}()", name)
 
 
 def listed(result: Any) -> Any:

@@ -9,15 +9,19 @@ from typing import Any
 import jinja2
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
+from jinja2.exceptions import TemplateSyntaxError
 from jinja2.lexer import TOKEN_STRING, Lexer, get_lexer
 from jinja2.nativetypes import NativeCodeGenerator
 from jinja2.parser import Parser
 from jinja2.runtime import Context, Macro
 from jinja2.sandbox import SandboxedEnvironment
 
+from wxops.playbook.jinja.checks import check_names
+from wxops.playbook.jinja.embedded import expand_lookup_terms
 from wxops.playbook.jinja.evaluation import current
 from wxops.playbook.jinja.guard import listed
 from wxops.playbook.jinja.scope import Scope, Template, joined
+from wxops.playbook.jinja.settings import from_header
 from wxops.playbook.jinja.undefined import Tripped, Undefined
 
 _DICT_METHODS = frozenset(name for name in dir(dict) if not name.startswith("_"))
@@ -56,9 +60,18 @@ class Jinja(SandboxedEnvironment):
         lexer = get_lexer(self)
         return _RawStrings(lexer) if self.raw_strings else lexer
 
-    def parsed(self, text: str) -> nodes.Template:
-        """Raises jinja2.TemplateSyntaxError."""
-        return Parser(self, text).parse()
+    def parsed(self, text: str, file: str | None = None) -> nodes.Template:
+        """A template without its header; lines are counted with it. Raises jinja2.TemplateSyntaxError."""
+        body, _ = from_header(text)
+        skipped = int(body is not text)
+        try:
+            tree = Parser(self, body, file, file).parse()
+        except TemplateSyntaxError as error:
+            error.lineno += skipped
+            raise
+        for node in tree.find_all(nodes.Node) if skipped else ():
+            node.lineno += skipped
+        return tree
 
     def parsed_expression(self, text: str) -> nodes.Template:
         """One expression without braces, as a template that gives its value."""
@@ -71,7 +84,9 @@ class Jinja(SandboxedEnvironment):
         return tree
 
     def compiled(self, tree: nodes.Template, file: str | None = None) -> Template:
-        code = self.compile(tree, file, file)
+        """Raises UnknownName."""
+        check_names(tree, self.filters, self.tests)
+        code = self.compile(expand_lookup_terms(tree, self), file, file)
         template: Template = Template.from_code(self, code, self.globals)  # type: ignore[assignment]
         return template
 
@@ -79,8 +94,7 @@ class Jinja(SandboxedEnvironment):
         """A whole file, compiled once for each content."""
         template = self._files.get((name, text))
         if template is None:
-            tree = Parser(self, text, name, name).parse()
-            template = self._files[name, text] = self.compiled(tree, name)
+            template = self._files[name, text] = self.compiled(self.parsed(text, name), name)
         return template
 
     def getattr(self, obj: Any, attribute: str) -> Any:

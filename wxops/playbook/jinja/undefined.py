@@ -93,10 +93,9 @@ def error_of(value: jinja2.Undefined) -> WxopsError:
 def remedy(evaluation: Evaluation, spot: Spot | None = None, advice: str | None = None) -> str:
     """The advice, the template's text at that line, and the place that needed it if that is another one."""
     parts = [advice] if advice else []
-    if not (spot and spot.file):
-        lines = evaluation.text.splitlines() or [""]
-        line = min(spot.line if spot else 1, len(lines))
-        parts.append(f"in: {_short(lines[line - 1].strip())}")
+    line = evaluation.text_at(spot)
+    if line is not None:
+        parts.append(f"in: {_short(line)}")
     outermost = list(evaluation.outward())[-1]
     if outermost is not evaluation and outermost.origin:
         variable = f"the variable {evaluation.variable!r} " if evaluation.variable else ""
@@ -143,7 +142,7 @@ def type_name(value: Any) -> str:
 def _path_to(value: Undefined) -> str | None:
     """The expression in the template from which the attribute was read, such as 'server.tls' (ansible#35828)."""
     evaluation = value._evaluation
-    if evaluation is None or (value._spot and value._spot.file):
+    if evaluation is None or evaluation.text_at(value._spot) is None:
         return None
     paths = list(evaluation.templar.environment.readers_of(evaluation.text, value._undefined_name))
     if len(paths) > 1:
