@@ -10,7 +10,7 @@ import pytest
 import wxops
 
 ROOT = Path(wxops.__file__).parent
-FLOORS = ["agent", "playbook", "transport", "actions", "engine", "lab", "console", "cli"]  # lowest first
+FLOORS = ["agent", "playbook", "transport", "docker", "actions", "engine", "lab", "console", "cli"]  # lowest first
 ANYWHERE = {"errors", "scaffold"}  # the family of errors; the files of a new project
 
 
