@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
 import glob
+import os
 import shlex
+import shutil
 from typing import TYPE_CHECKING
 
 from wxops.agent.failure import ModuleFailure
+from wxops.agent.tree import matching
 
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Sequence
 
     from wxops.agent.arguments import Path, Raw
     from wxops.agent.change import Change
+
+    Result = Dict[str, Any]
 
 FREE_FORM = "_raw_params"
 
@@ -40,67 +46,97 @@ def command(
     stdin: text for its standard input.
     stdin_add_newline: end that text with a newline.
     strip_empty_ends: remove empty lines at the end of what it prints.
-    expand_argument_vars: expand $VARIABLES in the arguments.
+    expand_argument_vars: expand `~` and $VARIABLES in the arguments.
     """
-    text = cmd or _raw_params
-    if bool(text) == bool(argv):
-        raise ModuleFailure("give either a command or `argv`", rc=256)
-    words = argv or shlex.split(text or "")
-    if expand_argument_vars:
-        words = [change.expand(word) for word in words]
-    return execute(
-        change, words, text or " ".join(words), chdir, creates, removes, stdin, stdin_add_newline, strip_empty_ends
-    )
+    if sum(1 for given in (_raw_params, cmd, argv) if given) > 1:
+        raise ModuleFailure("only command or argv can be given, not both", rc=256)
+    words = argv or _words(_raw_params or cmd or "")
+    if not words:
+        raise ModuleFailure("no command given", rc=256)
+    expanded = [change.expand(word) for word in words] if expand_argument_vars else words
+    conditions = Conditions(chdir, creates, removes)
+    return execute(change, expanded, words, conditions, standard_input(stdin, stdin_add_newline), strip_empty_ends)
 
 
-def execute(
-    change: Change, argv: Sequence[str], shown: Any, chdir: Optional[str], creates: Optional[str],
-    removes: Optional[str], stdin: Any, stdin_add_newline: bool, strip_empty_ends: bool,
-) -> Dict[str, Any]:  # fmt: skip
-    """Run argv and return what Ansible's command registers; shared with `shell`, `script` and `raw`."""
-    empty = {
-        "cmd": shown,
-        "stdout": "",
-        "stderr": "",
-        "stdout_lines": [],
-        "stderr_lines": [],
-        "rc": 0,
-        "changed": False,
-    }
-    unneeded = _unneeded(change, chdir, creates, removes)
+class Conditions:
+    """Where a command runs, and what must be or not be there for it to run."""
+
+    def __init__(self, chdir: Optional[str], creates: Optional[str], removes: Optional[str]) -> None:
+        self.chdir, self.creates, self.removes = chdir, creates, removes
+
+    def unneeded(self, change: Change) -> Optional[str]:
+        """Why the command need not run, in Ansible's words."""
+        if self.creates and self._exists(change, self.creates):
+            return "%s exists" % self.creates
+        if self.removes and not self._exists(change, self.removes):
+            return "%s does not exist" % self.removes
+        return None
+
+    def decide(self) -> bool:
+        """Does check mode know what a run would do?"""
+        return bool(self.creates or self.removes)
+
+    def _exists(self, change: Change, pattern: str) -> bool:
+        folder = glob.escape(os.path.abspath(self.chdir or "."))
+        return matching(change, os.path.join(folder, pattern))
+
+
+def execute(change: Change, argv: Sequence[str], shown: Any, conditions: Conditions, stdin: Optional[bytes] = None,
+            strip: bool = True) -> Result:  # fmt: skip
+    """Run argv and return what Ansible's command registers; `shown` is what it calls `cmd`."""
+    result: Result = {"cmd": shown, "stdout": "", "stderr": "", "stdout_lines": [], "stderr_lines": [], "rc": 0,
+                      "start": None, "end": None, "delta": None, "msg": "", "changed": False}  # fmt: skip
+    _find_directory(change, conditions.chdir, result)
+    unneeded = conditions.unneeded(change)
     if unneeded:
-        return dict(empty, msg=unneeded, skipped=False)
+        would = "Would" if change.check else "Did"
+        skipped = "skipped, since %s" % unneeded
+        return dict(
+            result, msg="%s not run command since %s" % (would, unneeded), stdout=skipped, stdout_lines=[skipped]
+        )
     if change.check:
-        return dict(empty, msg="the command would run; it is not run in check mode", skipped=not (creates or removes),
-                    changed=bool(creates or removes))  # fmt: skip
-    given = None
-    if stdin is not None:
-        given = (str(stdin) + ("\n" if stdin_add_newline else "")).encode()
-    done = change.run_command(argv, " ".join(argv), stdin=given, cwd=chdir)
-    result = dict(done.result(), cmd=shown, changed=True, **_times(done.start, done.end))
-    if not strip_empty_ends:
-        result.update(stdout=done.stdout, stderr=done.stderr)
+        known = conditions.decide()
+        return dict(result, msg="Command would have run if not in check mode", changed=known, skipped=not known)
+    _find_program(argv[0], conditions.chdir, result)
+    done = change.run_command(argv, " ".join(argv), stdin=stdin, cwd=conditions.chdir)
+    out, err = (text.rstrip("\r\n") if strip else text for text in (done.stdout, done.stderr))
+    result.update(stdout=out, stderr=err, stdout_lines=out.splitlines(), stderr_lines=err.splitlines(), rc=done.rc,
+                  changed=True, **_times(done.start, done.end))  # fmt: skip
     if done.rc != 0:
-        raise ModuleFailure("the command ended with %d" % done.rc, **result)
+        raise ModuleFailure("non-zero return code", **_without_message(result))
     return result
 
 
-def _unneeded(change: Change, chdir: Optional[str], creates: Optional[str], removes: Optional[str]) -> Optional[str]:
-    if creates and _exists(change, chdir, creates):
-        return "not run: %s exists" % creates
-    if removes and not _exists(change, chdir, removes):
-        return "not run: %s does not exist" % removes
-    return None
+def standard_input(stdin: Any, add_newline: bool) -> Optional[bytes]:
+    return None if stdin is None else (str(stdin) + ("\n" if add_newline else "")).encode()
 
 
-def _exists(change: Change, chdir: Optional[str], pattern: str) -> bool:
-    path = (chdir.rstrip("/") + "/" if chdir and not pattern.startswith("/") else "") + pattern
-    return bool(glob.glob(path)) or change.file(path, follow=True)["type"] != "absent"
+def _words(text: str) -> List[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ModuleFailure("%s in: %s" % (error, text), rc=256) from None
+
+
+def _find_directory(change: Change, chdir: Optional[str], result: Result) -> None:
+    if chdir and change.file(chdir, follow=True)["type"] != "directory":
+        raise ModuleFailure(
+            "Unable to change directory before execution: there is none at %s" % chdir, **_without_message(result)
+        )
+
+
+def _find_program(name: str, chdir: Optional[str], result: Result) -> None:
+    """A command that cannot start is no change, and must not stand in the journal as one."""
+    path = os.path.join(chdir or ".", name) if "/" in name else name
+    if shutil.which(path) is None:
+        raise ModuleFailure("there is no program %r on this host" % name, **dict(_without_message(result), rc=2))
+
+
+def _without_message(result: Result) -> Result:
+    return {key: value for key, value in result.items() if key != "msg"}
 
 
 def _times(start: float, end: float) -> Dict[str, str]:
     """Start, end and delta as Ansible writes them."""
-    import datetime
-
     begun, ended = (datetime.datetime.fromtimestamp(moment) for moment in (start, end))
     return {"start": str(begun), "end": str(ended), "delta": str(ended - begun)}

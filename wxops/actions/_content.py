@@ -1,0 +1,90 @@
+"""How a file's content goes to a host: with the task when it is small, else offered by its digest.
+
+The name begins with `_` because it is no module.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from wxops.actions import Call
+from wxops.errors import InputError, TaskFailed, VaultError
+from wxops.playbook.vault import is_encrypted
+
+INLINE = 64 * 1024
+"""Content up to this size costs less as a part of the task than a round trip would."""
+
+CHUNK = 1024 * 1024
+SHOWN = 256 * 1024
+"""The agent shows no larger content in a diff (`agent.content.SMALL`)."""
+
+
+def find(call: Call, name: str, folder: str) -> Path:
+    """A file on the controller, looked for in FOLDER/ of the role and beside the playbook. Raises InputError."""
+    return call.find(os.path.expanduser(name), folder)
+
+
+def read(call: Call, path: Path, decrypt: bool = True) -> Path | bytes:
+    """The file itself, or what is in it when it is encrypted with a vault password."""
+    try:
+        with path.open("rb") as file:
+            encrypted = decrypt and is_encrypted(file.read(64))
+        if not encrypted:
+            return path
+        clear = call.templar.vault.decrypt(path.read_bytes(), str(path))
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    except VaultError as error:
+        raise TaskFailed(str(error), {}) from None
+    if len(clear) <= SHOWN:
+        call.templar.secrets.add(clear)
+    return clear
+
+
+def packed(call: Call, content: Path | bytes, inline: int = INLINE) -> dict[str, Any]:
+    """Content as the agent's `offered.content_from` takes it."""
+    size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    if size <= inline:
+        data = content if isinstance(content, bytes) else content.read_bytes()
+        return {"base64": base64.b64encode(data).decode()}
+    offer = call.offer(content)
+    return {"offer": offer.name, "sha256": offer.sha256, "size": offer.size}
+
+
+def one_file(call: Call, content: Path | bytes, name: str) -> dict[str, Any]:
+    """One file as the agent's `copy` takes it, with the digests that Ansible returns."""
+    if isinstance(content, bytes):
+        sha1, md5 = (hashlib.new(name, content, usedforsecurity=False).hexdigest() for name in ("sha1", "md5"))
+    else:
+        status = content.stat()
+        sha1, md5 = _digests(content, status.st_ino, status.st_size, status.st_mtime_ns)
+    return {"name": name, "content": packed(call, content), "sha1": sha1, "md5": md5}
+
+
+def mode_of(path: Path) -> int:
+    """What `mode: preserve` means."""
+    return path.stat().st_mode & 0o7777
+
+
+def local_sha1(path: Path) -> str:
+    """The digest of a file on the controller; nothing when there is none."""
+    if not path.is_file():
+        return ""
+    status = path.stat()
+    return _digests(path, status.st_ino, status.st_size, status.st_mtime_ns)[0]
+
+
+@functools.lru_cache(maxsize=4096)
+def _digests(path: Path, *version: int) -> tuple[str, str]:
+    """SHA-1 and MD5 of a file, read once for all hosts as long as it stays the same."""
+    sums = [hashlib.new(name, usedforsecurity=False) for name in ("sha1", "md5")]
+    with os.fdopen(os.open(path, os.O_RDONLY), "rb") as file:
+        while chunk := file.read(CHUNK):
+            for each in sums:
+                each.update(chunk)
+    return sums[0].hexdigest(), sums[1].hexdigest()
