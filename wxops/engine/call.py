@@ -34,13 +34,17 @@ class HostCall(Call):
         return result
 
     def find(self, name: str, folder: str) -> Path:
-        """The role's FOLDER/ and itself, then the playbook's, then (absolute) the path itself."""
+        """The role's FOLDER/ and itself, then the playbook's, then FOLDER/ of the project and beside playbooks/.
+
+        The last two are for what playbooks share (templates/): the operator's own file hides one that wxops brings.
+        """
         looked: list[Path] = []
-        for base in self._task.search_path:
-            for candidate in (base / folder / name, base / name):
-                if candidate.exists():
-                    return candidate
-                looked.append(candidate.parent)
+        places = [place for base in self._task.search_path for place in (base / folder, base)]
+        shared = [Path.cwd() / folder, *(base.parent / folder for base in self._task.search_path[-1:])]
+        for place in (*places, *shared):
+            if (place / name).exists():
+                return place / name
+            looked.append((place / name).parent)
         where = ", ".join(dict.fromkeys(str(path) for path in looked))
         raise InputError(
             f"there is no {name} on the controller", where=self._task.task.origin, fix=f"looked in {where}"

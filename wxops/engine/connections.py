@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,11 +20,18 @@ Key = tuple[str, Become | None]
 class Connections:
     """Agents by host and become identity; safe to use from several threads."""
 
-    def __init__(self, identity: RunIdentity, options: RunOptions) -> None:
-        self.identity, self._options = identity, options
+    def __init__(
+        self,
+        identity: RunIdentity,
+        options: RunOptions,
+        note: Callable[[dict[str, list[str | None]]], None] | None = None,
+    ) -> None:
+        """note: told who acts where as soon as an agent starts, for the rollback of a run whose controller dies."""
+        self.identity, self._options, self._note = identity, options, note
         self._agents: dict[Key, Agent] = {}
         self._locks: dict[Key, threading.Lock] = {}
         self._guard = threading.Lock()
+        self._acted: dict[str, list[str | None]] = {}
         self._closed = False
 
     @contextlib.contextmanager
@@ -42,6 +49,9 @@ class Connections:
                 agent = self._start(reach, become)
                 with self._guard:
                     self._agents[key] = agent
+                    self._acted.setdefault(host, []).append(become.user if become else None)
+                    if self._note is not None:
+                        self._note(self._acted)
             try:
                 yield agent
             except HostUnreachable:
@@ -77,10 +87,7 @@ class Connections:
 
     def used(self) -> dict[str, list[str | None]]:
         """Host -> the users that agents ran as (None: the login user), for a later rollback."""
-        found: dict[str, list[str | None]] = {}
-        for host, become in list(self._agents):
-            found.setdefault(host, []).append(become.user if become else None)
-        return found
+        return {host: list(dict.fromkeys(users)) for host, users in self._acted.items()}
 
     def forget(self, host: str) -> None:
         """Close what is open to a host (it reboots, or its login changed): the next task connects anew."""

@@ -83,9 +83,8 @@ class RunRecord:
 
     def agents_used(self, agents: Mapping[str, Any]) -> None:
         """Note who acted on which host while the run goes on: a killed controller must be able to take it back."""
-        if agents != self.about.get("agents"):
-            self.about["agents"] = dict(agents)
-            self._write()
+        self.about["agents"] = {host: list(users) for host, users in agents.items()}
+        self._write()
 
     def _write(self) -> None:
         path = self.directory / "run.json"

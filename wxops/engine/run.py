@@ -87,7 +87,7 @@ class Run:
         record = RunRecord(self.records, about)
         tell = _Teller(self.emit, record)
         identity = RunIdentity(self.run, about, options.check, options.verbosity > 0)
-        connections = Connections(identity, options)
+        connections = Connections(identity, options, record.agents_used)
         states: dict[str, HostState] = {}
         code = EXIT_INTERRUPTED
         stop = threading.Event()
@@ -96,7 +96,6 @@ class Run:
                 tell(RunStarted(self.run, tuple(map(str, self.project.playbooks)), options.check))
                 for play in self.project.plays:
                     self._play(play, states, connections, pool, tell, stop)
-                    record.agents_used(connections.used())
                 code = exit_code(states)
             except (KeyboardInterrupt, Interrupted):
                 stop.set()

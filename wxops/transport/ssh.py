@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import threading
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import fabric
 import paramiko
 
-from wxops.errors import HostUnreachable
+from wxops.errors import HostUnreachable, InputError
 from wxops.transport import host_keys, ssh_config
 from wxops.transport.options import ConnectionOptions
 
@@ -57,7 +58,7 @@ class SSHSession:
         jump = self._settings.lookup(self._options.host).get("proxyjump", "none")
         if jump.lower() == "none":
             return []
-        return [self._make(**fabric.Connection.derive_shorthand(hop.strip())) for hop in jump.split(",")]
+        return [self._make(*_address(hop.strip())) for hop in jump.split(",")]
 
     def _connect(self, target: fabric.Connection, jumps: list[fabric.Connection]) -> fabric.Connection:
         before: fabric.Connection | None = None
@@ -135,6 +136,16 @@ class SSHSession:
             f"{connection.host}:{connection.port}{hop} cannot be reached: {_reason(error)}",
             fix=f"is it up, and is that its address? try: ssh -p {connection.port} {connection.user}@{connection.host}",
         )
+
+
+def _address(hop: str) -> tuple[str, str | None, int | None]:
+    """(host, user, port) of `[user@]host[:port]`, also with an IPv6 address in brackets."""
+    user, _, place = hop.removeprefix("ssh://").rpartition("@")
+    match = re.fullmatch(r"\[(?P<six>[^\]]+)\](?::(?P<sixport>\d+))?|(?P<host>[^:]+)(?::(?P<port>\d+))?", place)
+    if match is None:
+        raise InputError(f"ProxyJump {hop!r} is not understood", fix="[user@]host[:port], several with commas")
+    port = match["port"] or match["sixport"]
+    return match["host"] or match["six"], user or None, int(port) if port else None
 
 
 def _reason(error: Exception) -> str:
