@@ -36,6 +36,11 @@ class TestScopes:
         assert templar.render(expression) == "hello nobody"
         assert templar.extended({"name": "ernie"}).render(expression) == "hello ernie"
 
+    def test_what_an_inner_scope_says_of_a_name_stays_in_it(self) -> None:
+        templar = Templar(yaml("{x: outer, y: '{{ x }}'}"))
+        assert templar.extended(yaml("{x: '{{ 1 + 1 }}'}")).render(yaml("'{{ x }} {{ y }}'")) == "2 2"
+        assert templar.render(yaml("'{{ x }} {{ y }}'")) == "outer outer"
+
     def test_scopes_nest(self) -> None:
         outer = Templar(yaml("{v: '{{ a }}{{ b }}'}")).extended({"a": 1, "b": 2})
         assert outer.extended({"b": 3}).extended({"c": 4}).render(yaml("'{{ v }}'")) == "13"

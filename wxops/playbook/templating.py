@@ -6,6 +6,7 @@ data, and its braces stay braces.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -60,7 +61,9 @@ class Templar:
         self.search_path = tuple(search_path)
         self.vault = vault or VaultKeys()
         self.secrets = secrets or SecretRegistry()
-        self._layers: tuple[Mapping[str, Any], ...] = (variables,)
+        self._layers: tuple[Mapping[str, Any], ...] = (
+            tuple(variables.maps) if isinstance(variables, ChainMap) else (variables,)
+        )
         self._outer: Templar | None = None
         self._known: dict[str, _Known] = {}
 
@@ -164,7 +167,7 @@ class Templar:
             if evaluation is not None:
                 evaluation.names |= known.names
             return known.value
-        raw = next((layer[name] for layer in self._layers if name in layer), missing)
+        raw = self._raw(name)
         if raw is missing:
             return self.namespace() if name == "vars" else missing
         owner = Owner(self, name)
@@ -190,7 +193,7 @@ class Templar:
             self._known.pop(variable, None)
 
     def peek(self, expression: str) -> Any:
-        """The value of an expression, unfinished, to tell what an error is about; None if it has none."""
+        """The value of an expression, unfinished, to tell what an error is about."""
         return self._evaluated(Evaluation(self, expression, None), self.environment.expression)
 
     def candidates(self, name: str, folder: str) -> list[Path]:
@@ -256,6 +259,12 @@ class Templar:
         self.secrets.add(secret)
         return secret
 
+    def _raw(self, name: str) -> Any:
+        for layer in self._layers:
+            if name in layer:
+                return layer[name]
+        return missing
+
     def _recalled(self, name: str) -> _Known | None:
         known = self._known.get(name)
         if known is None and self._outer is not None and name not in self._layers[0]:
@@ -268,8 +277,8 @@ class Templar:
         """Keeps a value in the outermost scope that has all that it was made from."""
         if VOLATILE in known.names:
             return
-        scope = self
-        while scope._outer and _is_shared(known) and known.names.isdisjoint(scope._layers[0].keys() | {name}):
+        made_from, scope = {name, *known.names}, self
+        while scope._outer and _is_shared(known) and made_from.isdisjoint(scope._layers[0]):
             scope = scope._outer
         scope._known[name] = known
 

@@ -10,7 +10,7 @@ from jinja2.exceptions import TemplateAssertionError
 
 from wxops.errors import nearest
 from wxops.playbook.jinja.embedded import LOOKUP_CALLS
-from wxops.playbook.jinja.lookups import LOOKUPS
+from wxops.playbook.jinja.lookups import LOOKUPS, short_name
 
 _NAMES_A_FILTER = {"map": 0}
 _NAMES_A_TEST = {"select": 0, "reject": 0, "selectattr": 1, "rejectattr": 1}
@@ -21,7 +21,7 @@ class UnknownName(TemplateAssertionError):
 
     def __init__(self, kind: str, name: str, known: Mapping[str, Any], line: int) -> None:
         super().__init__(f"there is no {kind} {name!r}", line)
-        self.fix = nearest(name.removeprefix("ansible.builtin."), [each for each in known if "." not in each])
+        self.fix = nearest(short_name(name), [each for each in known if "." not in each])
 
 
 def check_names(tree: nodes.Template, filters: Mapping[str, Any], tests: Mapping[str, Any]) -> None:
@@ -35,7 +35,7 @@ def check_names(tree: nodes.Template, filters: Mapping[str, Any], tests: Mapping
             _check("test", node.name, tests, node)
         elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name in LOOKUP_CALLS:
             name = _constant(node, 0)
-            _check("lookup", name and name.removeprefix("ansible.builtin."), LOOKUPS, node)
+            _check("lookup", name and short_name(name), LOOKUPS, node)
 
 
 def _check(kind: str, name: str | None, known: Mapping[str, Any], node: nodes.Node) -> None:

@@ -32,7 +32,7 @@ LOOKUPS: dict[str, Lookup] = {
 
 def run(name: str, terms: Any, templar: Templar, options: Mapping[str, Any]) -> list[Any]:
     """What a lookup finds for its terms: a list of them, or one."""
-    short = name.removeprefix("ansible.builtin.").removeprefix("ansible.legacy.")
+    short = short_name(name)
     if short not in LOOKUPS:
         raise TemplateError(f"there is no lookup {name!r}", fix=nearest(short, list(LOOKUPS)))
     given = _checked(short, options)
@@ -42,6 +42,11 @@ def run(name: str, terms: Any, templar: Templar, options: Mapping[str, Any]) -> 
         raise
     except Exception as error:
         raise TemplateError(f"the lookup {short!r} failed: {reason(error)}") from error
+
+
+def short_name(name: str) -> str:
+    """The name without the collection that all of these are in."""
+    return name.removeprefix("ansible.builtin.").removeprefix("ansible.legacy.")
 
 
 def _checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
