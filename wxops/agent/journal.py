@@ -26,16 +26,18 @@ def state_directory() -> str:
 
 
 class Journal:
-    """JOURNAL/RUN/: `run.json`, `steps.jsonl` (a line a step and a line when it is done) and kept bytes.
+    """journal/RUN/HOST/: `run.json`, `steps.jsonl` (a line a step and a line when it is done) and kept bytes.
 
     A step: {"seq", "kind", "name", "before", "after", "task", "module"}; done: {"done": seq}; judged by the
     playbook to be no change: {"void": seq}; taken back: {"undone": run}.
     """
 
-    def __init__(self, run: str, about: Optional[Dict[str, Any]] = None, root: Optional[str] = None) -> None:
-        """about: who runs what, written beside the first step."""
-        self.run, self.about = run, about
-        self.directory = os.path.join(root or state_directory(), "journal", run)
+    def __init__(
+        self, run: str, host: str = "host", about: Optional[Dict[str, Any]] = None, root: Optional[str] = None
+    ) -> None:
+        """host: this host's name in the inventory (one machine may have several); about: who runs what."""
+        self.run, self.host, self.about = run, host.replace("/", "_"), about
+        self.directory = os.path.join(root or state_directory(), "journal", run, self.host)
         self._file: Optional[int] = None
         self._sequence = 0
 
@@ -100,12 +102,10 @@ class Journal:
         if self._file is not None:
             return
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
-        for folder in (
-            self.directory,
-            os.path.dirname(self.directory),
-            os.path.dirname(os.path.dirname(self.directory)),
-        ):
+        folder = self.directory
+        for _ in range(4):  # HOST, RUN, journal and the state directory: makedirs gives `mode` to the last one only
             os.chmod(folder, 0o700)
+            folder = os.path.dirname(folder)
         if self.about is not None:
             with open(self.path("run.json"), "w") as file:
                 json.dump(self.about, file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from typing import TYPE_CHECKING
 
 from wxops.agent.journal import state_directory
@@ -27,18 +28,22 @@ class HostLock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            other = os.read(descriptor, 65536)
+            other = _holder(descriptor)
             os.close(descriptor)
-            return _holder(other)
+            # The same run may know one machine by two names, or act there as two users.
+            return None if other.get("run") == holder["run"] else other
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
         self._descriptor = descriptor
         return None
 
 
-def _holder(text: bytes) -> Dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = {}
-    return found if isinstance(found, dict) else {}
+def _holder(descriptor: int) -> Dict[str, Any]:
+    """Who has the lock. A holder that took it this instant has not written its name yet."""
+    for _ in range(20):
+        try:
+            found = json.loads(os.pread(descriptor, 65536, 0))
+            return found if isinstance(found, dict) else {}
+        except ValueError:
+            time.sleep(0.05)
+    return {}

@@ -110,7 +110,7 @@ class Session:
         self.check = about["check"]
         self.patience = about["patience"]
         self._link = ControllerLink(self._send, self._frames, about["verbose"])
-        self.journal = Journal(about["run"], about.get("about"))
+        self.journal = Journal(about["run"], about["host"], about["about"])
         hello: Dict[str, Any] = {
             "pid": os.getpid(), "euid": os.geteuid(), "python": platform.python_version(),
             "boot_id": _boot_id(), "holder": None, "time": time.time(),

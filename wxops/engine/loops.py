@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from wxops.errors import InputError
-from wxops.playbook.jinja import lookups
 from wxops.playbook.plays import Loop, Task
-from wxops.playbook.templating import Templar
+from wxops.playbook.templating import Templar, lookup
 
 
 @dataclass
@@ -56,7 +55,7 @@ def items_of(task: Task, templar: Templar) -> list[Item] | None:
 
 def _values(loop: Loop, task: Task, templar: Templar) -> list[Any]:
     if loop.lookup is not None:
-        return list(lookups.run(loop.lookup, templar.render(loop.terms, where=task.origin), templar, {}))
+        return lookup(loop.lookup, templar.render(loop.terms, where=task.origin), templar)
     values = templar.render(loop.terms, where=task.origin)
     if not isinstance(values, list | tuple):
         raise InputError(

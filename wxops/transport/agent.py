@@ -71,7 +71,7 @@ class Agent:
         self.banner, self._buffer = greeting.banner, bytearray(greeting.rest)
         self._compiled = bootstrap.same_python(greeting.magic)
         self._write(bootstrap.payload(self._compiled) + wire.pack_json(wire.CONFIGURE, {
-            "run": identity.run, "about": dict(identity.about), "check": identity.check, "verbose": identity.verbose,
+            "run": identity.run, "host": options.name, "about": dict(identity.about), "check": identity.check, "verbose": identity.verbose,
             "lock": not identity.check, "patience": options.keepalive * (MISSED_PINGS + 1)}))  # fmt: skip
         threading.Thread(target=self._read, name=f"link to {options.name}", daemon=True).start()
         self.hello: dict[str, Any] = json.loads(self._next(wire.HELLO)[1])

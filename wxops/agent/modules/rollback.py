@@ -22,7 +22,7 @@ def rollback(change: Change, run: str, force: bool = False) -> Dict[str, Any]:
     run: the run to take back.
     force: also where somebody else has changed a thing since.
     """
-    journal = Journal(run)
+    journal = Journal(run, change.journal.host)
     steps = journal.steps() if journal.exists() else []
     by = journal.undone_by()
     if by or not steps:
