@@ -1,0 +1,74 @@
+"""The tables that `make bench` prints, and the machine and revision that they hold for."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.compare import HOSTS, TASKS, Figures, Wire
+from bench.fleet import HOSTS as FLEET
+from bench.fleet import Fleet
+from bench.measure import Cost
+
+MB = 1e6
+
+
+def machine() -> str:
+    """Where and on what: figures mean nothing without it."""
+    cpu = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                if line.startswith("model name")), platform.machine())  # fmt: skip
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    root = Path(__file__).parent
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    revision = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "no git"
+    return "\n".join([
+        f"date      {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}",
+        f"revision  {revision}",
+        f"machine   {cpu}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}",
+        f"python    {platform.python_version()} (controller)",
+    ])  # fmt: skip
+
+
+def comparison(figures: Sequence[Figures]) -> str:
+    """Seconds of every tool, and how many times those of wxops they are."""
+    own = figures[-1]
+    header = ["", "cold wall", "x", "cold CPU", "x", "warm wall", "x", "warm CPU", "x", "runs cold+warm"]
+    rows = [[one.tool.name, *_against(one.cold, own.cold), *_against(one.warm, own.warm),
+             f"{one.tool.cold_runs}+{one.tool.warm_runs}"] for one in figures]  # fmt: skip
+    return _table([header, *rows])
+
+
+def _against(cost: Cost, own: Cost) -> list[str]:
+    return [f"{cost.wall:.2f} s", f"{cost.wall / own.wall:.1f}", f"{cost.cpu:.2f} s", f"{cost.cpu / own.cpu:.1f}"]
+
+
+def own_figures(wire: Wire, fleet: Fleet, help_seconds: float) -> str:
+    """What is measured of wxops alone."""
+    kilobytes = (wire.sent / 1000, wire.received / 1000)
+    return _table([
+        [f"round trips a host, {TASKS} tasks, warm", f"{wire.bursts:.1f} ({wire.bursts / TASKS:.2f} a task)"],
+        ["sent to a host", f"{kilobytes[0]:.1f} kB ({wire.sent / TASKS:.0f} bytes a task, the agent included)"],
+        ["received from a host", f"{kilobytes[1]:.1f} kB ({wire.received / TASKS:.0f} bytes a task, facts included)"],
+        ["wxops --help", f"{help_seconds * 1000:.0f} ms"],
+        [f"{FLEET} hosts, facts + 10 tasks, first run", _fleet(fleet.first)],
+        [f"{FLEET} hosts, facts + 10 tasks, second run", _fleet(fleet.second)],
+    ])  # fmt: skip
+
+
+def _fleet(cost: Cost) -> str:
+    return f"{cost.wall:.1f} s wall, {cost.cpu:.1f} s CPU, {cost.memory / MB:.0f} MB at its peak"
+
+
+def title() -> str:
+    return f"provision/ on {HOSTS} hosts; x: times what wxops takes; medians"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns side by side: the first to the left, figures to the right of a table, texts to the left of a pair."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    align = str.ljust if len(widths) == 2 else str.rjust
+    return "\n".join("  ".join([row[0].ljust(widths[0]), *map(align, row[1:], widths[1:])]).rstrip() for row in rows)
