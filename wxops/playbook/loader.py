@@ -153,7 +153,7 @@ class _Scope:
         if key == "local_action":
             inside = replace(inside, delegate_to="localhost")
         where = mapping.at(key)
-        if name in STATIC:
+        if self._short(name) in STATIC:
             return self._static(name, value, mapping, inside, where)
         module = self.loader.modules(name, where)
         arguments = self._arguments(module.signature, value, mapping, where)
@@ -246,7 +246,7 @@ class _Scope:
     def _static(self, name: str, value: Any, mapping: SourceDict, inside: Common, where: Origin) -> Block:
         """import_tasks and import_role: their tasks stand here as if they were written here."""
         if "loop" in mapping or any(str(key).startswith("with_") for key in mapping):
-            raise InputError(f"{name} cannot loop; include_{name.removeprefix('import_')} can", where=where)
+            raise InputError(f"{name} cannot loop; include_{self._short(name).removeprefix('import_')} can", where=where)
         if self._short(name) == "import_tasks":
             file = value.get("file") if isinstance(value, SourceDict) else value
             return Block(mapping.origin, self._task_file(str(self.loader.render(file)), inside, where))
