@@ -1,12 +1,14 @@
-"""`wxops doc [MODULE]` and `wxops completion SHELL`."""
+"""`wxops doc [MODULE]`: what a module does and takes."""
 
 from __future__ import annotations
 
 import click
 
+from wxops.cli import completion
+
 
 @click.command()
-@click.argument("module", required=False)
+@click.argument("module", required=False, shell_complete=completion.modules)
 def doc(module: str | None) -> None:
     """What MODULE does and takes; without MODULE, all modules."""
     from wxops.actions import catalog
@@ -17,19 +19,3 @@ def doc(module: str | None) -> None:
             click.echo(one_line(catalog.module(name)))
         return
     click.echo(page(catalog.module(module)))
-
-
-@click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
-    """Print the completion script for SHELL.
-
-    For bash: wxops completion bash > /etc/bash_completion.d/wxops
-    """
-    from click.shell_completion import get_completion_class
-
-    from wxops.cli.main import cli
-
-    kind = get_completion_class(shell)
-    if kind is not None:
-        click.echo(kind(cli, {}, "wxops", "_WXOPS_COMPLETE").source())

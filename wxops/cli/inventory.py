@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wxops.cli import completion
 from wxops.cli import options as flags
+from wxops.cli.group import Group
 
 if TYPE_CHECKING:
     from wxops.playbook.inventory import Inventory
@@ -23,21 +25,22 @@ PLAYBOOK_DIR = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def inventory() -> None:
     """Show hosts, groups and variables as a run would see them, and reach the hosts."""
 
 
 @inventory.command("list")
-@click.argument("pattern", default="all")
-@click.option("--host", metavar="HOST", help="Only the variables of this host.")
+@click.argument("pattern", default="all", shell_complete=completion.hosts)
+@click.option("--host", metavar="HOST", shell_complete=completion.hosts, help="Only the variables of this host.")
 @click.option("--yaml", "as_yaml", is_flag=True, help="As an inventory file in YAML; otherwise JSON.")
 @PLAYBOOK_DIR
 @flags.options(flags.INVENTORY, flags.LIMIT, VAULT)
 def list_(pattern: str, host: str | None, as_yaml: bool, playbook_dir: str, limit: str | None, **given: Any) -> None:
-    """List the hosts of PATTERN (default all), their groups and their variables.
+    """List the hosts of PATTERN, their groups and variables.
 
-    The shape is that of `ansible-inventory --list`. What a vault holds is shown as its ciphertext or as ***.
+    PATTERN is by default all. The shape is that of `ansible-inventory --list`. What a vault holds is shown as its
+    ciphertext or as ***.
     """
     from wxops.playbook.inventory_listing import Listing, to_yaml
 
@@ -52,12 +55,12 @@ def list_(pattern: str, host: str | None, as_yaml: bool, playbook_dir: str, limi
 
 
 @inventory.command()
-@click.argument("group", default="all")
+@click.argument("group", default="all", shell_complete=completion.hosts)
 @click.option("--vars", "show_vars", is_flag=True, help="Variables too.")
 @PLAYBOOK_DIR
 @flags.options(flags.INVENTORY, VAULT)
 def graph(group: str, show_vars: bool, playbook_dir: str, **given: Any) -> None:
-    """Draw the tree of GROUP (default all): its groups and their hosts."""
+    """Draw the tree of GROUP, by default all."""
     from wxops.playbook.inventory_listing import Tree
 
     for line in Tree(_inventory(given), playbook_dir, show_vars).lines(group):
@@ -65,12 +68,13 @@ def graph(group: str, show_vars: bool, playbook_dir: str, **given: Any) -> None:
 
 
 @inventory.command()
-@click.argument("pattern", default="all")
+@click.argument("pattern", default="all", shell_complete=completion.hosts)
 @flags.options(flags.INVENTORY, flags.LIMIT, flags.VARIABLES, flags.CONNECTION)
 def ping(pattern: str, **given: Any) -> int:
-    """Connect to the hosts of PATTERN (default all) as a run would, and change nothing.
+    """Log in to the hosts of PATTERN as a run would.
 
-    Exits with 4 when a host is unreachable, with 2 when one answers but cannot be used.
+    PATTERN is by default all. Nothing is changed. Exits with 4 when a host is unreachable, with 2 when one answers but
+    cannot be used.
     """
     from wxops.engine.ping import ping as ask
     from wxops.playbook.settings import Settings

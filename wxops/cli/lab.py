@@ -7,8 +7,11 @@ import os
 
 import click
 
+from wxops.cli import completion
+from wxops.cli.group import Group
 
-@click.group()
+
+@click.group(cls=Group)
 def lab() -> None:
     """Real Debian hosts on this machine, to try things on."""
 
@@ -16,9 +19,10 @@ def lab() -> None:
 @lab.command()
 @click.argument("count", type=click.IntRange(1, 39), default=2, metavar="[N]")
 def up(count: int) -> None:
-    """Have N hosts running (default 2); those that run already stay as they are.
+    """Have N hosts running, by default 2.
 
-    The first time builds a root file system, which takes about two minutes; later ones boot in seconds.
+    Those that run already stay as they are. The first time builds a root file system, which takes about two minutes;
+    later ones boot in seconds.
     """
     from wxops.lab import Lab
 
@@ -48,7 +52,7 @@ def status(as_json: bool) -> None:
 
 
 @lab.command(context_settings={"ignore_unknown_options": True})
-@click.argument("host")
+@click.argument("host", shell_complete=completion.lab_hosts)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def ssh(host: str, command: tuple[str, ...]) -> None:
     """Log in to HOST as root, or run COMMAND there."""
@@ -61,7 +65,10 @@ def ssh(host: str, command: tuple[str, ...]) -> None:
 @lab.command()
 @click.option("--all", "every", is_flag=True, help="Every lab on this machine, also those of tests and crashed runs.")
 def down(every: bool) -> None:
-    """End the hosts and remove all that the lab put on this machine; the root file system stays cached."""
+    """End the hosts and remove what the lab put here.
+
+    The root file system stays cached.
+    """
     from wxops.lab import Lab
 
     for one in Lab.all() if every else [Lab()]:
@@ -71,7 +78,10 @@ def down(every: bool) -> None:
 
 @lab.command()
 def inventory() -> None:
-    """Print the path of the lab's inventory, for -i of wxops and of ansible-playbook."""
+    """Print the path of the lab's inventory.
+
+    It is for -i of wxops and of ansible-playbook.
+    """
     from wxops.errors import LabError
     from wxops.lab import Lab
 

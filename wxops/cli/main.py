@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib import import_module
 
 import click
 
 from wxops import __version__
-from wxops.errors import WxopsError
+from wxops.cli.ending import exit_code
+from wxops.cli.group import Group
 
 # Name -> (file, its command, what help says). The help stands here so that `wxops --help` imports none of the files.
 COMMANDS = {
@@ -24,7 +26,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """Commands by name; a file is imported when its command is asked for."""
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -41,16 +43,6 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
 
-    def resolve_command(
-        self, context: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
-            from wxops.errors import nearest
-
-            context.fail(f"there is no command {name!r}; {nearest(name, list(COMMANDS))}")
-        return super().resolve_command(context, args)
-
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="wxops")
@@ -60,17 +52,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; errors are sentences, never tracebacks."""
-    try:
-        code = cli.main(standalone_mode=False)
-    except WxopsError as error:
-        click.echo(f"{click.style('error:', fg='red')} {error}", err=True)
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(141)
-    sys.exit(code if isinstance(code, int) else 0)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character shows its number
+    sys.exit(exit_code(lambda: cli.main(standalone_mode=False)))

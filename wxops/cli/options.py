@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wxops.cli import completion
 from wxops.errors import InputError, Origin
 
 if TYPE_CHECKING:
@@ -20,24 +21,26 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 
+FILE: dict[str, Any] = {"metavar": "FILE", "shell_complete": completion.files}
 INVENTORY = click.option(
     "-i",
     "--inventory",
     "inventory",
     multiple=True,
     metavar="INV",
+    shell_complete=completion.files,
     help="Inventory file, directory or `host1,host2,`; may repeat.",
 )
-LIMIT = click.option("-l", "--limit", metavar="PATTERN", help="Only these hosts of the play.")
+LIMIT = click.option("-l", "--limit", metavar="PATTERN", shell_complete=completion.hosts, help="Only these hosts.")
 CONNECTION = [
     click.option("-u", "--user", "remote_user", metavar="USER", help="Log in as this user."),
-    click.option("--private-key", "--key-file", "private_key", metavar="FILE", help="Log in with this key."),
+    click.option("--private-key", "--key-file", "private_key", **FILE, help="Log in with this key."),
     click.option("-k", "--ask-pass", is_flag=True, help="Ask for the login password."),
-    click.option("--connection-password-file", metavar="FILE", help="Read the login password from a file."),
+    click.option("--connection-password-file", **FILE, help="Read the login password from a file."),
     click.option("-b", "--become", is_flag=True, default=None, help="Become another user (root) with sudo."),
     click.option("--become-user", metavar="USER", help="The user to become."),
     click.option("-K", "--ask-become-pass", is_flag=True, help="Ask for sudo's password."),
-    click.option("--become-password-file", metavar="FILE", help="Read sudo's password from a file."),
+    click.option("--become-password-file", **FILE, help="Read sudo's password from a file."),
     click.option(
         "--accept-new",
         is_flag=True,
@@ -57,7 +60,7 @@ VARIABLES = [
         "--vault-pass-file",
         "vault_password_file",
         multiple=True,
-        metavar="FILE",
+        **FILE,
         help="A file or script.",
     ),
     click.option("-J", "--ask-vault-pass", is_flag=True, help="Ask for the vault password."),
@@ -123,6 +126,15 @@ def run_options(flags: dict[str, Any], settings: Settings) -> RunOptions:
     )  # fmt: skip
 
 
+def records(settings: Settings | None = None) -> Path:
+    """Where the records of runs are: beside the project's wxops.toml, else in the user's state directory."""
+    from wxops.engine.record import runs_directory
+    from wxops.playbook.settings import Settings
+
+    file = (settings or Settings.load()).file
+    return runs_directory(Path(file).parent if file else None)
+
+
 def shared(name: str) -> Path:
     """A directory that wxops brings along: beside the sources, or inside the installed package."""
     import wxops
@@ -148,12 +160,19 @@ def extra_vars(values: tuple[str, ...], vault: VaultKeys) -> dict[str, Any]:
                 raise InputError("-e takes a mapping", where=value)
             found.update(loaded)
         else:
-            for word in shlex.split(value):
+            for word in _words(value):
                 name, equals, text = word.partition("=")
                 if not equals:
                     raise InputError(f"-e {value}: {word!r} is not key=value", fix="or pass YAML, JSON or @file")
                 found[name] = SourceStr(text, origin)
     return found
+
+
+def _words(value: str) -> list[str]:
+    try:
+        return shlex.split(value)
+    except ValueError as error:
+        raise InputError(f"-e {value}: {str(error).lower()}", fix="quote the value once more for wxops") from None
 
 
 def inventory_sources(given: tuple[str, ...], settings: Settings) -> list[str]:
@@ -175,7 +194,7 @@ def _password(ask: Any, file: str | None, prompt: str) -> str | None:
     if file:
         path = Path(file).expanduser()
         try:
-            return path.read_text().rstrip("\r\n")
+            return path.read_text(encoding="utf-8").rstrip("\r\n")
         except OSError as error:
             raise InputError(f"the password file cannot be read: {error.strerror}", where=file) from None
     if not ask:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from wxops.cli import completion
 from wxops.cli import options as flags
 from wxops.errors import InputError
 
@@ -15,7 +16,7 @@ ALL = flags.options(flags.INVENTORY, flags.LIMIT, flags.PLAYBOOK, flags.VARIABLE
 
 
 @click.command()
-@click.argument("playbooks", nargs=-1, required=True, metavar="PLAYBOOK...")
+@click.argument("playbooks", nargs=-1, required=True, metavar="PLAYBOOK...", shell_complete=completion.files)
 @ALL
 def run(playbooks: tuple[str, ...], **given: Any) -> int:
     """Run playbooks on the hosts of an inventory.
@@ -44,14 +45,13 @@ def own_or_shared(name: str) -> Path:
 def execute(playbooks: list[Path], given: dict[str, Any]) -> int:
     """Load everything, then list or run it."""
     from wxops.console.choose import console
-    from wxops.engine.record import runs_directory
     from wxops.engine.run import Project, Run
     from wxops.playbook.inventory import Inventory
     from wxops.playbook.settings import Settings
 
     missing = next((path for path in playbooks if not path.is_file()), None)
     if missing is not None:
-        raise InputError(f"there is no playbook {missing}")
+        raise InputError(f"there is no playbook {missing}", fix=_instead_of(missing))
     settings = Settings.load()
     sources = flags.inventory_sources(given.pop("inventory"), settings)
     options = flags.run_options(given, settings)
@@ -61,9 +61,14 @@ def execute(playbooks: list[Path], given: dict[str, Any]) -> int:
         return 0
     with console(given["output"] or settings.output, options, sys.stdout) as show:
         about = {"inventory": [str(Path(s).resolve()) if "," not in s else s for s in sources]}
-        return Run(
-            project, show, runs_directory(Path(settings.file).parent if settings.file else None), about, prompt=_ask
-        ).execute()
+        return Run(project, show, flags.records(settings), about, prompt=_ask).execute()
+
+
+def _instead_of(missing: Path) -> str | None:
+    if missing.is_dir():
+        return "it is a directory; name a playbook in it"
+    there = [str(path) for folder in (missing.parent, Path("playbooks")) for path in sorted(folder.glob("*.y*ml"))]
+    return f"there are {', '.join(there[:10])}{', ...' if there[10:] else ''}" if there else None
 
 
 def _list(project: Any, given: dict[str, Any]) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
+from wxops.cli import completion
 from wxops.cli import options as flags
+from wxops.cli.group import Group
 
 
-@click.group()
+@click.group(cls=Group)
 def runs() -> None:
     """What ran, by whom, with which revision of the playbooks, and what it changed."""
 
@@ -23,12 +24,12 @@ def list_(as_json: bool) -> None:
     from wxops.console.past import run_line, runs_table
     from wxops.engine.record import past_runs
 
-    found = past_runs(_directory())
+    found = past_runs(flags.records())
     click.echo("\n".join(run_line(past) for past in found) if as_json else runs_table(found))
 
 
 @runs.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 @click.option("--json", "as_json", is_flag=True, help="The record as JSON.")
 @click.option("-l", "--limit", "host", metavar="HOST", help="Only this host.")
 def show(run: str, as_json: bool, host: str | None) -> None:
@@ -36,7 +37,7 @@ def show(run: str, as_json: bool, host: str | None) -> None:
     from wxops.console.past import run_details, run_line
     from wxops.engine.record import past_run
 
-    past = past_run(_directory(), run)
+    past = past_run(flags.records(), run)
     if as_json:
         click.echo(run_line(past, events=True))
         return
@@ -45,7 +46,7 @@ def show(run: str, as_json: bool, host: str | None) -> None:
 
 
 @click.command()
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=completion.runs)
 @flags.options(flags.INVENTORY, flags.LIMIT, flags.VARIABLES, flags.CONNECTION, flags.OUTPUT)
 @click.option("-C", "--check", is_flag=True, help="Change nothing; say what would be taken back.")
 @click.option("-D", "--diff", is_flag=True, help="Show what changes.")
@@ -62,7 +63,7 @@ def rollback(run: str | None, force: bool, **given: Any) -> int:
     from wxops.playbook.inventory import Inventory
     from wxops.playbook.settings import Settings
 
-    settings, directory = Settings.load(), _directory()
+    settings, directory = Settings.load(), flags.records()
     past = past_run(directory, run)
     sources = given.pop("inventory") or past.about.get("inventory") or flags.inventory_sources((), settings)
     options = flags.run_options(given, settings)
@@ -70,11 +71,3 @@ def rollback(run: str | None, force: bool, **given: Any) -> int:
         return Rollback(
             past, Inventory.load(list(sources), options.vault), options, show_event, directory, force
         ).execute()
-
-
-def _directory() -> Path:
-    from wxops.engine.record import runs_directory
-    from wxops.playbook.settings import Settings
-
-    file = Settings.load().file
-    return runs_directory(Path(file).parent if file else None)
