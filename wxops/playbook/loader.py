@@ -172,6 +172,7 @@ class _Scope:
             delay=mapping.get("delay"),
             listen=tuple(as_list(mapping.get("listen"))),
             rollback=mapping.get("rollback"),
+            outer_tags=common.tags,
             **conditions,
         )
 

@@ -109,6 +109,8 @@ class Task:
     failed_when: tuple[Any, ...] | None = None
     listen: tuple[Any, ...] = ()
     rollback: Any = None
+    outer_tags: frozenset[str] = frozenset()
+    """The tags of what is around it; what an include brings in has these, but not the include's own."""
 
     @property
     def label(self) -> str:
