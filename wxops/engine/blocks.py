@@ -112,7 +112,7 @@ class BlockRun:
         return self.context.loader.task_file(path, common, directory)
 
     def _common(self, task: Task, wanted: dict[str, Any]) -> Common:
-        """What holds in the included tasks: the include's own keywords, but its own tags and conditions only judged it."""
+        """What holds in the included tasks: the include's keywords, but its own tags and conditions only judged it."""
         outer = task.common
         common = replace(outer, when=(), tags=task.outer_tags, notify=(), run_once=None, no_log=outer.no_log,
                          vars=(*outer.vars, *([wanted["vars"]] if wanted.get("vars") else [])))  # fmt: skip

@@ -247,7 +247,8 @@ class _Scope:
     def _static(self, name: str, value: Any, mapping: SourceDict, inside: Common, where: Origin) -> Block:
         """import_tasks and import_role: their tasks stand here as if they were written here."""
         if "loop" in mapping or any(str(key).startswith("with_") for key in mapping):
-            raise InputError(f"{name} cannot loop; include_{self._short(name).removeprefix('import_')} can", where=where)
+            other = self._short(name).replace("import_", "include_")
+            raise InputError(f"{name} cannot loop; {other} can", where=where)
         if self._short(name) == "import_tasks":
             file = value.get("file") if isinstance(value, SourceDict) else value
             return Block(mapping.origin, self._task_file(str(self.loader.render(file)), inside, where))
