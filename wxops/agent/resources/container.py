@@ -272,8 +272,8 @@ def _changes(before: State, after: State) -> List[Any]:
     changes = [(field, _shown(before.get(field)), _shown(after.get(field))) for field in ("image", "running")]
     if "new" in after:
         changes += differences(before["config"], after["new"])
-        if before.get("image_id") != after.get("image_id"):
-            changes.append(("image id", str(before.get("image_id")), str(after.get("image_id") or "not known yet")))
+        if before["image"] == after["image"] and before["image_id"] != after.get("image_id"):
+            changes.append(("image id", str(before["image_id"]), str(after.get("image_id") or "the registry's")))
     elif before.get("id") != after.get("id"):
         changes.append(("id", str(before.get("id")), str(after.get("id"))))
     changes += [(field, _shown(before["limits"].get(field)), _shown(value)) for field, value in after["limits"].items()]
