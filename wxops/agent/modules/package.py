@@ -1,0 +1,45 @@
+"""Packages, by whichever package manager the host has."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from wxops.agent.failure import ModuleFailure
+from wxops.agent.modules.apt import apt
+
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Literal, Optional
+
+    from wxops.agent.change import Change
+
+MANAGERS = {"apt": "apt-get"}
+"""The modules that manage packages, each with the command that tells whether a host has it."""
+
+
+def package(
+    change: Change,
+    name: List[str],
+    state: Literal["absent", "build-dep", "fixed", "installed", "latest", "present", "removed"],
+    use: str = "auto",
+    update_cache: bool = False,
+) -> Dict[str, Any]:
+    """Install, upgrade and remove packages with the host's own package manager.
+
+    name: the packages, in the manager's own way of writing names and versions.
+    state: present, latest or absent, or what else the manager's module knows.
+    use: the module to use; by default that of the manager which the host has.
+    update_cache: fetch the package lists first.
+    """
+    manager = use if use != "auto" else _found()
+    if manager != "apt":
+        raise ModuleFailure("`package` has no module for %s; it knows %s" % (manager, ", ".join(MANAGERS)))
+    known = {"installed": "present", "removed": "absent"}
+    return apt(change, name=name, state=known.get(state, state), update_cache=update_cache)  # type: ignore[arg-type]
+
+
+def _found() -> str:
+    found: Optional[str] = next((name for name, command in MANAGERS.items() if shutil.which(command)), None)
+    if found is None:
+        raise ModuleFailure("this host has none of the package managers that `package` knows: %s" % ", ".join(MANAGERS))
+    return found
