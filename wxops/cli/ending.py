@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from wxops import __version__
 from wxops.errors import WxopsError
 
 INTERRUPTED, CLOSED_PIPE, UNFORESEEN = 130, 141, 1
+THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # trouble that is no bug of ours
 
 
 def exit_code(command: Callable[[], object]) -> int:
@@ -41,12 +43,18 @@ def exit_code(command: Callable[[], object]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it exits
         return CLOSED_PIPE
     except Exception as error:
-        _say(_unforeseen(error))
+        _say(_sentence(error))
     return UNFORESEEN
 
 
 def _say(text: str) -> None:
     click.echo(f"{click.style('error:', fg='red')} {text}", err=True)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in THE_MACHINE:
+        return f"{error.filename or 'the output'} cannot be written: {error.strerror}"
+    return _unforeseen(error)
 
 
 def _unforeseen(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from importlib import import_module
 
@@ -52,7 +53,14 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; errors are sentences, never tracebacks."""
+    _take_any_output()
+    sys.exit(exit_code(lambda: cli.main(standalone_mode=False)))
+
+
+def _take_any_output() -> None:
+    """A terminal that cannot show a character shows its number; output that was closed (`>&-`) goes nowhere."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character shows its number
-    sys.exit(exit_code(lambda: cli.main(standalone_mode=False)))
+            stream.reconfigure(errors="backslashreplace")

@@ -11,22 +11,39 @@ from wxops.engine.events import Event
 if TYPE_CHECKING:
     from wxops.engine.options import RunOptions
 
+Console = Callable[[Event], None]
+
 
 @contextlib.contextmanager
-def console(output: str | None, options: RunOptions, out: TextIO) -> Iterator[Callable[[Event], None]]:
+def console(output: str | None, options: RunOptions, out: TextIO) -> Iterator[Console]:
     """The function that is told every event."""
     chosen = output or ("live" if out.isatty() else "plain")
     if chosen == "jsonl":
         from wxops.console.jsonl import JsonLines
 
-        yield JsonLines(out)
+        yield to_the_end(JsonLines(out))
         return
     if chosen == "live" and out.isatty():
         from wxops.console.live import Live
 
         with Live(out, diff=options.diff, verbosity=options.verbosity) as live:
-            yield live
+            yield to_the_end(live)
         return
     from wxops.console.plain import Plain
 
-    yield Plain(out, color=out.isatty(), diff=options.diff, verbosity=options.verbosity)
+    yield to_the_end(Plain(out, color=out.isatty(), diff=options.diff, verbosity=options.verbosity))
+
+
+def to_the_end(show: Console) -> Console:
+    """A run goes on when nobody reads it any more (`| head`, a full disk under a log): its record has everything."""
+    lost = False
+
+    def tell(event: Event) -> None:
+        nonlocal lost
+        if not lost:
+            try:
+                show(event)
+            except OSError:
+                lost = True
+
+    return tell

@@ -13,7 +13,8 @@ class JsonLines:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        self._ascii = not out.encoding.lower().startswith("utf")  # what cannot be shown is escaped as JSON does it
 
     def __call__(self, event: Event) -> None:
-        self._out.write(json.dumps(as_json(event), default=str, ensure_ascii=False) + "\n")
+        self._out.write(json.dumps(as_json(event), default=str, ensure_ascii=self._ascii) + "\n")
         self._out.flush()

@@ -63,10 +63,12 @@ class RunRecord:
             self.directory.mkdir(mode=0o700, parents=True)
             directory.chmod(0o700)
             self._write()
-            self._events = (self.directory / "events.jsonl").open("w", buffering=1)
+            self._events = (self.directory / "events.jsonl").open("w", buffering=1, encoding="utf-8")
         except OSError as error:
             raise InputError(
-                f"the run record cannot be written: {error}", fix="free some space, or set XDG_STATE_HOME"
+                f"the run record cannot be written: {error.strerror}",
+                where=str(error.filename or self.directory),
+                fix="make room there, or set XDG_STATE_HOME to a directory that can be written",
             ) from None
 
     def take(self, event: Event) -> None:
@@ -89,7 +91,7 @@ class RunRecord:
     def _write(self) -> None:
         path = self.directory / "run.json"
         temporary = path.with_suffix(".new")
-        temporary.write_text(json.dumps(self.about, indent=1, default=str, ensure_ascii=False))
+        temporary.write_text(json.dumps(self.about, indent=1, default=str, ensure_ascii=False), encoding="utf-8")
         temporary.replace(path)
 
 
@@ -111,13 +113,14 @@ class PastRun:
     def mark(self, **about: Any) -> None:
         """Note something about this run later on, such as that it was taken back."""
         path = self.directory / "run.json"
-        path.with_suffix(".new").write_text(json.dumps({**self.about, **about}, indent=1, ensure_ascii=False))
+        text = json.dumps({**self.about, **about}, indent=1, ensure_ascii=False)
+        path.with_suffix(".new").write_text(text, encoding="utf-8")
         path.with_suffix(".new").replace(path)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """What was told, line by line; a line cut short by a crash is left out."""
         try:
-            with (self.directory / "events.jsonl").open() as file:
+            with (self.directory / "events.jsonl").open(encoding="utf-8") as file:
                 for line in file:
                     if line.endswith("\n"):
                         yield json.loads(line)
@@ -130,7 +133,7 @@ def past_runs(directory: Path) -> list[PastRun]:
     found = []
     for path in sorted(directory.glob("*/run.json")):
         try:
-            found.append(PastRun(path.parent, json.loads(path.read_text())))
+            found.append(PastRun(path.parent, json.loads(path.read_text(encoding="utf-8"))))
         except ValueError:
             continue  # a controller that died while its disk was full
     return found

@@ -47,7 +47,10 @@ class Settings:
     @classmethod
     def load(cls, start: str = ".") -> Settings:
         """The settings in the nearest wxops.toml, in `start` or above it; the defaults when there is none."""
-        path = _find(os.path.abspath(start))
+        try:
+            path = _find(os.path.abspath(start))
+        except FileNotFoundError:
+            raise InputError("the working directory is gone", fix="change to one that exists") from None
         return _read(path) if path else cls()
 
 
