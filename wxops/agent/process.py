@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     Output = Optional[Callable[[int, bytes], None]]
 
 GRACE_S = 5.0  # between SIGTERM and SIGKILL
+QUIET_S = 0.5
+"""How long a command that has ended is still listened to: a daemon that it left behind may hold its output for ever."""
+CHUNK = 64 * 1024
+KEPT = 8 * 1024 * 1024
+"""Bytes kept of each of a command's two outputs. All of it must fit into one frame, as text and as lines."""
 
 
 class Completed:
@@ -34,13 +41,25 @@ class Completed:
 
 
 class Running:
-    """The commands that may be ended when the operator presses Ctrl-C."""
+    """The command that is ended when the operator presses Ctrl-C; one that starts after that ends at once."""
 
     def __init__(self) -> None:
-        self.process: Optional[subprocess.Popen[bytes]] = None
+        self._lock = threading.Lock()
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._interrupted = False
+
+    def started(self, process: Optional[subprocess.Popen[bytes]]) -> None:
+        """This one runs now; None: it has ended."""
+        with self._lock:
+            self._process = process
+            interrupted = self._interrupted
+        if interrupted and process is not None:
+            _end(process)
 
     def interrupt(self) -> None:
-        process = self.process
+        with self._lock:
+            self._interrupted = True
+            process = self._process
         if process is not None and process.poll() is None:
             _end(process)
 
@@ -64,57 +83,103 @@ def run(
         process = subprocess.Popen(
             list(argv), stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, cwd=cwd, env=dict(os.environ, **(environment or {})), start_new_session=True,
+            bufsize=0,
         )  # fmt: skip
     except OSError as error:
         where = cwd if error.filename == cwd else argv[0]
         raise ModuleFailure("cannot run %s: %s" % (where, error.strerror), cmd=list(argv), rc=error.errno) from None
     if running is not None:
-        running.process = process
-    collected: Dict[int, List[bytes]] = {1: [], 2: []}
-    readers = [threading.Thread(target=_collect, args=(pipe, number, collected[number], output), daemon=True)
-               for number, pipe in ((1, process.stdout), (2, process.stderr))]  # fmt: skip
-    for reader in readers:
-        reader.start()
+        running.started(process)
     if stdin is not None:
         threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True).start()
+    streams = [Stream(pipe, number, output) for number, pipe in ((1, process.stdout), (2, process.stderr)) if pipe]
     try:
-        process.wait(timeout)
+        _listen(process, streams, None if timeout is None else time.monotonic() + timeout)
     except subprocess.TimeoutExpired:
         _end(process)
         raise ModuleFailure("%s took longer than %g seconds and was ended" % (argv[0], timeout or 0), rc=-1) from None
-    for reader in readers:
-        reader.join(GRACE_S)  # a daemon it left behind may hold the pipe for ever
-    return Completed(argv, process.returncode, b"".join(collected[1]), b"".join(collected[2]), start, time.time())
+    finally:
+        for stream in streams:
+            stream.close()
+        if running is not None:
+            running.started(None)
+    out, err = (stream.kept() for stream in streams)
+    return Completed(argv, process.returncode, out, err, start, time.time())
 
 
-def _collect(pipe: Optional[IO[bytes]], number: int, into: List[bytes], output: Output) -> None:
-    if pipe is None:
-        return
-    for line in pipe:
-        into.append(line)
-        if output is not None:
-            output(number, line)
+class Stream:
+    """One of a command's two outputs: shown line by line as it comes, and kept up to a limit."""
+
+    def __init__(self, pipe: IO[bytes], number: int, output: Output) -> None:
+        self.pipe, self._number, self._output = pipe, number, output
+        self._kept: List[bytes] = []
+        self._size = 0
+        self._line = b""
+
+    def take(self) -> bool:
+        """Read what has come; False at the end of the stream."""
+        data = os.read(self.pipe.fileno(), CHUNK)
+        if self._size < KEPT:
+            self._kept.append(data[: KEPT - self._size])
+        self._size += len(data)
+        if self._output is not None:
+            self._show(data)
+        return bool(data)
+
+    def kept(self) -> bytes:
+        """What it printed; of too much the beginning, and how much there was."""
+        if self._size > KEPT:
+            self._kept.append(b"\n[%d bytes; only the first %d are kept]\n" % (self._size, KEPT))
+        return b"".join(self._kept)
+
+    def close(self) -> None:
+        if self._line and self._output is not None:
+            self._output(self._number, self._line)
+        self.pipe.close()
+
+    def _show(self, data: bytes) -> None:
+        """Whole lines; one without an end is not waited for longer than a chunk."""
+        lines = (self._line + data).splitlines(True)
+        last = lines.pop() if lines and not lines[-1].endswith(b"\n") and len(lines[-1]) < CHUNK else b""
+        self._line = last
+        for line in lines:
+            if self._output is not None:
+                self._output(self._number, line)
+
+
+def _listen(process: subprocess.Popen[bytes], streams: Sequence[Stream], deadline: Optional[float]) -> None:
+    """Read both outputs until the command has ended and nobody writes there any more. Raises TimeoutExpired."""
+    poll, open_streams = select.poll(), {stream.pipe.fileno(): stream for stream in streams}
+    for descriptor in open_streams:
+        poll.register(descriptor, select.POLLIN)
+    while open_streams:
+        ready = poll.poll(QUIET_S * 1000)
+        for descriptor, _ in ready:
+            if not open_streams[descriptor].take():
+                poll.unregister(descriptor)
+                del open_streams[descriptor]
+        if not ready and process.poll() is not None:
+            return
+        if deadline is not None and time.monotonic() > deadline:
+            raise subprocess.TimeoutExpired(process.args, 0)
+    process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
 
 def _feed(pipe: Optional[IO[bytes]], data: bytes) -> None:
     if pipe is None:
         return
-    try:
-        pipe.write(data)
-        pipe.close()
-    except BrokenPipeError:
-        pass  # it did not want its input
+    with contextlib.suppress(OSError):  # it did not want its input
+        view = memoryview(data)
+        while view:
+            view = view[pipe.write(view) or 0 :]
+    pipe.close()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM to the whole group, SIGKILL when that does not help."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            return
-        deadline = time.monotonic() + GRACE_S
-        while time.monotonic() < deadline:
-            if process.poll() is not None:
-                return
-            time.sleep(0.05)
+    """SIGTERM to the whole group, and SIGKILL to what is left of it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_S)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
