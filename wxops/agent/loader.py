@@ -1,4 +1,4 @@
-"""The second stage of the bootstrap: imports the agent from a zip in memory, so that nothing is left on the host.
+"""The second stage of the bootstrap: imports the agent from memory, so that nothing is left on the host.
 
 The first stage (transport/bootstrap.py) runs this text with `link`, the buffered standard input, as a global.
 It stands alone: nothing of wxops can be imported yet.
@@ -6,11 +6,10 @@ It stands alone: nothing of wxops can be imported yet.
 
 from __future__ import annotations
 
-import base64
-import io
+import json
 import marshal
 import sys
-import zipfile
+import zlib
 from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.util import spec_from_loader
 from typing import TYPE_CHECKING
@@ -24,12 +23,14 @@ if TYPE_CHECKING:
 class MemoryImporter(MetaPathFinder, InspectLoader):
     """Finds `wxops.*` among files held in memory: path in the package tree -> source (.py) or bytecode (.pyc)."""
 
-    def __init__(self, files: Dict[str, bytes]) -> None:
-        self.files = files
+    def __init__(self) -> None:
+        self.files: Dict[str, bytes] = {}
 
-    def add(self, files: Dict[str, str]) -> None:
-        """More files, in base64."""
-        self.files.update((path, base64.b64decode(content)) for path, content in files.items())
+    def add(self, packed: bytes) -> None:
+        """More files: zlib over a line of JSON, path -> size, and then their bytes in that order."""
+        index, _, content = zlib.decompress(packed).partition(b"\n")
+        for path, size in json.loads(index).items():
+            self.files[path], content = content[:size], content[size:]
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
         return spec_from_loader(name, self) if name == "wxops" or self._path(name) else None
@@ -55,8 +56,8 @@ class MemoryImporter(MetaPathFinder, InspectLoader):
 
 
 def start(link: BinaryIO) -> None:
-    archive = zipfile.ZipFile(io.BytesIO(link.read(int(link.readline()))))
-    importer = MemoryImporter({name: archive.read(name) for name in archive.namelist()})
+    importer = MemoryImporter()
+    importer.add(link.read(int(link.readline())))
     sys.meta_path.insert(0, importer)
     from wxops.agent.main import serve
 

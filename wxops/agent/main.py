@@ -15,7 +15,7 @@ from wxops.agent.session import Session
 from wxops.agent.tunnel import Tunnels
 
 if TYPE_CHECKING:
-    from typing import BinaryIO, Callable, Dict
+    from typing import BinaryIO, Callable
 
     from wxops.agent.session import Frames
 
@@ -36,11 +36,11 @@ class Link:
                 data = data[os.write(self._descriptor, data) :]
 
 
-def serve(link: BinaryIO, add_sources: Callable[[Dict[str, str]], None]) -> None:
+def serve(link: BinaryIO, add_files: Callable[[bytes], None]) -> None:
     """Answer frames until the link ends. `link` is the buffered standard input, on a descriptor of its own."""
     out = Link(os.dup(1))
     _detach_standard_streams()
-    reader = Reader(link, out, add_sources)
+    reader = Reader(link, out, add_files)
     for work in (reader.read, reader.watch):
         threading.Thread(target=work, daemon=True).start()
     with contextlib.suppress(BrokenPipeError):  # the controller is gone; what was running has come to its end
@@ -60,11 +60,11 @@ def _detach_standard_streams() -> None:
 class Reader:
     """Sorts what arrives: tunnels, pings and cancels at once, the rest in order for the session."""
 
-    def __init__(self, link: BinaryIO, out: Link, add_sources: Callable[[Dict[str, str]], None]) -> None:
+    def __init__(self, link: BinaryIO, out: Link, add_files: Callable[[bytes], None]) -> None:
         self._link, self._out = link, out
         self._frames: Frames = queue.Queue()
         self._heard = time.monotonic()
-        self.session = Session(out.send, self._frames, add_sources)
+        self.session = Session(out.send, self._frames, add_files)
         self._tunnels = Tunnels(out.send)
 
     def read(self) -> None:

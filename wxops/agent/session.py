@@ -9,7 +9,6 @@ import tempfile
 import threading
 import time
 import traceback
-import zlib
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -75,8 +74,8 @@ class ControllerLink(Link):
 class Session:
     """Answers CONFIGURE, MODULE, TASK and SETTLE frames until the link ends."""
 
-    def __init__(self, send: Send, frames: Frames, add_sources: Callable[[Dict[str, str]], None]) -> None:
-        self._send, self._frames, self._add_sources = send, frames, add_sources
+    def __init__(self, send: Send, frames: Frames, add_files: Callable[[bytes], None]) -> None:
+        self._send, self._frames, self._add_files = send, frames, add_files
         self._stop = threading.Event()
         self.running = Running()
         self.lock = HostLock()
@@ -87,14 +86,15 @@ class Session:
         self._link = Link()
 
     def serve(self) -> None:
-        answers = {wire.CONFIGURE: self._configure, wire.MODULE: self._add_sources, wire.TASK: self._task,
-                   wire.SETTLE: self._settle}  # fmt: skip
+        answers = {wire.CONFIGURE: self._configure, wire.TASK: self._task, wire.SETTLE: self._settle}
         while True:
             kind, payload = self._frames.get()
             if kind is None:
                 return
-            text = zlib.decompress(payload) if kind == wire.MODULE else payload
-            answers[kind](json.loads(text.decode("utf-8")))
+            if kind == wire.MODULE:
+                self._add_files(payload)
+            else:
+                answers[kind](json.loads(payload.decode("utf-8")))
 
     def cancel(self) -> None:
         """Ctrl-C: end a running command, change nothing more."""

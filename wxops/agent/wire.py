@@ -18,7 +18,7 @@ CHUNK = 256 * 1024  # of file content; research: frames of 256 KiB to 1 MiB keep
 
 # controller to agent
 CONFIGURE = ord("C")  # JSON: run id, check, verbose, ...; answered by HELLO
-MODULE = ord("M")  # zlib-compressed JSON: {path: base64} of the files that a task is the first to need
+MODULE = ord("M")  # the files that a task is the first to need, packed as loader.py says
 TASK = ord("T")  # JSON: {"module", "items": [args, ...], ...}
 SETTLE = ord("S")  # JSON: {"sequences": [...]}: the controller judged these steps to be no change
 CANCEL = ord("K")  # empty: stop at the next safe point

@@ -16,7 +16,7 @@ from typing import Any
 
 from wxops.agent import wire
 from wxops.errors import HostUnreachable
-from wxops.transport import bootstrap
+from wxops.transport import bootstrap, package
 from wxops.transport.handshake import shake_hands
 from wxops.transport.options import Become, ConnectionOptions
 from wxops.transport.pipe import LocalPipe, Pipe, SSHPipe
@@ -69,10 +69,11 @@ class Agent:
             self._pipe.close()
             raise
         self.banner, self._buffer = greeting.banner, bytearray(greeting.rest)
-        self._compiled = bootstrap.same_python(greeting.magic)
+        self._compiled = package.same_python(greeting.magic)
         self._write(bootstrap.payload(self._compiled) + wire.pack_json(wire.CONFIGURE, {
-            "run": identity.run, "host": options.name, "about": dict(identity.about), "check": identity.check, "verbose": identity.verbose,
-            "lock": not identity.check, "patience": options.keepalive * (MISSED_PINGS + 1)}))  # fmt: skip
+            "run": identity.run, "host": options.name, "about": dict(identity.about), "check": identity.check,
+            "verbose": identity.verbose, "lock": not identity.check,
+            "patience": options.keepalive * (MISSED_PINGS + 1)}))  # fmt: skip
         threading.Thread(target=self._read, name=f"link to {options.name}", daemon=True).start()
         self.hello: dict[str, Any] = json.loads(self._next(wire.HELLO)[1])
 
@@ -80,9 +81,9 @@ class Agent:
             **task: Any) -> Iterator[tuple[int, dict[str, Any]]]:  # fmt: skip
         """Run a module for each item of arguments; yields (index, result) as they come."""
         frames = b""
-        missing = bootstrap.module_files(module) - self._sent_files
+        missing = package.module_files(module) - self._sent_files
         if missing:
-            frames = wire.pack(wire.MODULE, bootstrap.pack_files(missing, self._compiled))
+            frames = wire.pack(wire.MODULE, package.pack(missing, self._compiled))
             self._sent_files |= missing
         self._write(frames + wire.pack_json(wire.TASK, {"module": module, "items": items, **task}))
         while True:

@@ -1,0 +1,112 @@
+"""The agent as it travels: which of its files a host needs for a module, and their bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import json
+import marshal
+import os
+import re
+import struct
+import threading
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import wxops.agent
+
+AGENT = Path(wxops.agent.__file__).parent
+CORE = ("main.py", "modules/__init__.py", "resources/__init__.py", "resources/file.py")
+IMPORT = re.compile(r"^\s*from (wxops\.agent[\w.]*) import (\([^)]*\)|[\w, ]+)", re.MULTILINE)
+KIND = re.compile(r'\b(?:set|act|state|pending|begin|kind_named)\(\s*"(\w+)"')
+_packing = threading.Lock()
+
+
+@functools.cache
+def core() -> frozenset[str]:
+    """The files that every agent has."""
+    return frozenset(_closure(CORE))
+
+
+@functools.cache
+def module_files(module: str) -> frozenset[str]:
+    """The files that a module needs beyond the core: its own, those that they import, and the kinds that they name."""
+    kinds = [name for name in _all_files() if name.startswith("resources/")] if module == "rollback" else []
+    return frozenset(_closure([f"modules/{module}.py", *kinds])) - core()
+
+
+def same_python(magic: str) -> bool:
+    """Does a host with this magic number (hex) run the controller's bytecode?"""
+    return magic == importlib.util.MAGIC_NUMBER.hex()
+
+
+def pack(names: frozenset[str], compiled: bool) -> bytes:
+    """These files as `MemoryImporter.add` takes them: zlib over a line of JSON, path -> size, and then their bytes.
+
+    compiled: as bytecode, for a host with the controller's own Python; every other one gets the sources, and takes
+    some 70 ms to compile those of a usual playbook.
+    """
+    with _packing:  # the hosts of a play ask for the same, all at once
+        return _pack(names, compiled)
+
+
+@functools.cache
+def _pack(names: frozenset[str], compiled: bool) -> bytes:
+    content = _bytecode if compiled else _source
+    files = {f"wxops/agent/{name}{'c' if compiled else ''}": content(name) for name in sorted(names)}
+    index = json.dumps({path: len(data) for path, data in files.items()}).encode()
+    return zlib.compress(b"\n".join([index, b"".join(files.values())]))
+
+
+def _source(name: str) -> bytes:
+    return (AGENT / name).read_bytes()
+
+
+def _bytecode(name: str) -> bytes:
+    """Without docstrings and asserts; kept where Python itself keeps such: __pycache__/NAME.cpython-311.opt-2.pyc."""
+    source = AGENT / name
+    status = source.stat()
+    header = importlib.util.MAGIC_NUMBER + struct.pack("<3L", 0, int(status.st_mtime) & 0xFFFFFFFF, status.st_size)
+    cache = Path(importlib.util.cache_from_source(source, optimization=2))
+    with contextlib.suppress(OSError):
+        kept = cache.read_bytes()
+        if kept.startswith(header):
+            return kept[len(header) :]
+    code = marshal.dumps(compile(_source(name), f"<wxops>/agent/{name}", "exec", dont_inherit=True, optimize=2))
+    with contextlib.suppress(OSError):  # a folder of the system's, in which this user may not write
+        draft = cache.with_suffix(f".{os.getpid()}")
+        draft.write_bytes(header + code)
+        draft.replace(cache)
+    return code
+
+
+@functools.cache
+def _all_files() -> frozenset[str]:
+    return frozenset(path.relative_to(AGENT).as_posix() for path in AGENT.rglob("*.py"))
+
+
+@functools.cache
+def _neighbours(name: str) -> frozenset[str]:
+    """What a file of the agent needs: files that it imports, kinds of resource that it asks for by name, packages."""
+    source = _source(name).decode()
+    found = {f"resources/{word}.py" for word in KIND.findall(source)}
+    for package, names in IMPORT.findall(source):
+        base = package.removeprefix("wxops.agent").strip(".").replace(".", "/")
+        found |= {f"{base}/{part}.py".lstrip("/") for part in re.findall(r"\w+", names)}
+        found.add(f"{base}.py")
+        found.add(f"{base}/__init__.py")
+    parts = name.split("/")
+    found |= {"/".join([*parts[:depth], "__init__.py"]) for depth in range(len(parts))}
+    return frozenset(found & _all_files())
+
+
+def _closure(names: Iterable[str]) -> set[str]:
+    """These files and all that they need."""
+    found: set[str] = set()
+    todo = set(names)
+    while todo:
+        found |= todo
+        todo = {needed for name in todo for needed in _neighbours(name)} - found
+    return found
