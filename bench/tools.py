@@ -46,6 +46,7 @@ class AnsibleLayout(Tool):
 
 class Ansible(AnsibleLayout):
     def argv(self, lab: Lab, directory: Path) -> list[str]:
+        (directory / "ansible.cfg").touch()  # its defaults, whatever this machine's own settings are
         return [str(environment("ansible", ANSIBLE) / "ansible-playbook"), "-i", str(lab.inventory), "site.yml"]
 
 
@@ -71,7 +72,7 @@ class Pyinfra(Tool):
 
 def tools(wanted: Sequence[str] = ()) -> list[Tool]:
     """Those whose names hold one of these words, by default all; wxops last, for the ratios are against it."""
-    plain = {"ANSIBLE_CONFIG": os.devnull, "ANSIBLE_NOCOLOR": "1"}
+    plain = {"ANSIBLE_CONFIG": "ansible.cfg", "ANSIBLE_NOCOLOR": "1"}
     mitogen = {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(_mitogen_strategies())}
     peers: list[Tool] = [
         Ansible("ansible-core", environment=plain),
