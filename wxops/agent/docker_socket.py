@@ -146,16 +146,9 @@ class Docker:
 
 
 def docker_on(view: View) -> Optional[Docker]:
-    """The engine; None when there is none yet and an earlier task of this check would have brought it."""
-    if not os.path.exists(SOCKET) and any(
-        _is_engine(name) for kind in ("package", "service") for name in view.pending(kind)
-    ):
-        return None
-    return Docker()
-
-
-def _is_engine(name: str) -> bool:
-    return "docker" in name or name == "moby-engine"
+    """The engine; None when it is not there yet and earlier tasks of this check would have brought something."""
+    coming = view.pending("package") or view.pending("service")
+    return None if coming and not os.path.exists(SOCKET) else Docker()
 
 
 def pull_progress(messages: Iterator[Dict[str, Any]], output: Optional[Callable[[int, bytes], None]]) -> List[str]:

@@ -42,7 +42,8 @@ def docker_container(
     if image is None and (recreate or not now["exists"]):
         raise ModuleFailure("container %s is to be made: from which image? Set `image`" % name)
     if image is None:
-        reference, from_image = now["image"], change.state("image", now["image_id"] or now["image"])
+        reference = now["image"]
+        from_image = dict(change.state("image", now["image_id"] or reference), id=now["image_id"])
     else:
         reference = normalized(image)
         from_image = _image(change, reference, pull, login)
@@ -53,7 +54,7 @@ def docker_container(
     if state == "healthy":
         _must_have_health_check(wanted, from_image)
     running = now.get("running", False) if state == "present" else state != "stopped"
-    if recreate or _must_be_made(now, wanted, from_image):
+    if recreate or _must_be_made(now, wanted, reference, from_image):
         _make(change, name, reference, from_image, wanted, networks, running)
     else:
         _adjust(change, name, now, wanted, networks, running, purge_networks)
@@ -101,9 +102,11 @@ def _must_have_health_check(wanted: Config, image: State) -> None:
         raise ModuleFailure("`state: healthy` needs a health check: neither the image nor `healthcheck` gives one")
 
 
-def _must_be_made(now: State, wanted: Config, image: State) -> bool:
+def _must_be_made(now: State, wanted: Config, reference: str, image: State) -> bool:
     """Does something differ that the engine cannot change in a container that is there?"""
-    if not now["exists"] or now.get("image_id") != image.get("id") or image.get("id") is None:
+    if not now["exists"] or now["image_id"] != image["id"]:
+        return True
+    if image["id"] is None and now["image"] != reference:  # both are only foreseen
         return True
     return any(not _in_place(field, now, wanted) for field, _, _ in differences(now["config"], wanted))
 

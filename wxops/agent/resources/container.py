@@ -51,6 +51,9 @@ class ContainerKind(Kind):
             return dict(before, **wanted) if wanted["exists"] else dict(wanted)
         return dict({"id": None, "networks": {}, "limits": {}, "config": wanted["new"]}, **wanted)
 
+    def predict(self, before: State, after: State) -> State:
+        return {key: value for key, value in after.items() if key != "new"}
+
     def save(self, name: str, before: State, after: State, journal: Journal) -> State:
         mark = "%s-%s" % (journal.run, os.urandom(3).hex())
         after["keep_as"] = kept_name(name, mark)

@@ -46,6 +46,9 @@ class ImageKind(Kind):
     def merged(self, before: State, wanted: State) -> State:
         return dict({"id": None, "digests": [], "config": None}, **wanted) if wanted["exists"] else dict(wanted)
 
+    def predict(self, before: State, after: State) -> State:
+        return {key: value for key, value in after.items() if key not in ("make", "discard")}
+
     def save(self, name: str, before: State, after: State, journal: Journal) -> State:
         after["keep_as"] = _kept_name(name, "%s-%s" % (journal.run, os.urandom(3).hex()))
         return {key: value for key, value in before.items() if key != "config"}

@@ -44,6 +44,9 @@ class NetworkKind(Kind):
             after[key] = dict(after[key], **value) if key in ("options", "labels") else value
         return after
 
+    def predict(self, before: State, after: State) -> State:
+        return {key: value for key, value in after.items() if key != "anew"}
+
     def fingerprint(self, state: State) -> State:
         return {key: state[key] for key in ("exists", "driver", "internal", "attachable") if key in state}
 
