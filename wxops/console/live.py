@@ -1,109 +1,178 @@
-"""A run on a terminal: a line a finished task, failures and diffs as they come, below them what is awaited now."""
+"""A run on a terminal: a line for each finished task, what its hosts had to tell, and below it what is awaited now."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TextIO
 
-from rich.console import Console, Group
-from rich.live import Live as RichLive
-from rich.spinner import Spinner
-from rich.text import Text
+import click
+from rich.cells import cell_len
 
-from wxops.console.diffs import unified
-from wxops.console.plain import Plain
-from wxops.engine.events import Event, Notice, Output, PlayStarted, Recap, TaskResult, TaskStarted
+from wxops.console.open_task import COLORS, OpenTask
+from wxops.console.region import Region, fit
+from wxops.console.results import printable
+from wxops.engine.events import Event, Notice, Output, PlayStarted, Recap, RunStarted, TaskResult, TaskStarted
 
-SHOWN_HOSTS = 12
-STYLES = {"ok": "green", "changed": "yellow", "skipped": "cyan", "failed": "bold red", "unreachable": "bold red",
-          "ignored": "blue", "rescued": "magenta"}  # fmt: skip
+WIDEST = 100  # beyond it an eye no longer finds the end of its line
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+SHOWN_TASKS, SHOWN_FAILURES, SHOWN_HOSTS = 8, 5, 12
+SHOWN_NAMES = 40  # columns
 
 
 class Live:
-    """Shows events with rich. Results that people asked for with -v are printed as the plain console prints them."""
+    """Shows events. Lines that stay are written once; what is going on is drawn over by `Region`."""
 
     def __init__(self, out: TextIO, *, diff: bool, verbosity: int) -> None:
-        self._console = Console(file=out, highlight=False)
         self._diff, self._verbosity = diff, verbosity
-        self._plain = Plain(out, color=True, diff=diff, verbosity=verbosity)
-        self._live = RichLive(console=self._console, refresh_per_second=8, transient=True)
-        self._task: TaskStarted | None = None
-        self._started = 0.0
-        self._waiting: list[str] = []
-        self._statuses: Counter[str] = Counter()
+        self._region = Region(out, self._now)
+        self._open: list[OpenTask] = []
+        self._hosts: tuple[str, ...] = ()
+        self._began = time.monotonic()
+        self._takes_back = self._check = False
 
     def __enter__(self) -> Live:
-        self._live.start()
+        self._region.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close_task()
-        self._live.stop()
+        self._end_all()
+        self._region.__exit__(kind, error, trace)
 
     def __call__(self, event: Event) -> None:
         match event:
+            case RunStarted():
+                self._check = event.check
+                self._takes_back = any(name.startswith("rollback of ") for name in event.playbooks)
+                if event.check:
+                    self._say([click.style("Check mode: no host is changed.", fg="cyan", bold=True)])
             case PlayStarted():
-                self._close_task()
-                self._console.print(
-                    Text(f"\n{event.name}", style="bold"), Text(f"  {len(event.hosts)} hosts", style="dim")
-                )
+                self._end_all()
+                self._hosts = event.hosts
+                count = click.style(f"  {_hosts(len(event.hosts))}", dim=True)
+                self._say(["", click.style(printable(event.name), bold=True) + count])
             case TaskStarted():
-                self._close_task()
-                self._task, self._started, self._waiting = event, time.monotonic(), list(event.hosts)
+                self._open = [*self._open, OpenTask(event, self._diff, self._verbosity)]
             case TaskResult():
                 self._result(event)
             case Output():
-                self._console.print(Text(f"    {event.host} │ {event.text}", style="dim"))
+                self._say([click.style(f"      {event.host} │ {printable(event.text)}", dim=True)])
             case Notice():
-                self._console.print(Text(f"! {event.text}", style="bold magenta"))
+                self._say([click.style(f"  ! {printable(event.text)}", fg="magenta")])
             case Recap():
-                self._close_task()
-                self._live.stop()
-                self._plain(event)
-            case _:
-                pass
-        self._live.update(self._now())
+                self._end_all()
+                self._say([*self._recap(event)])
+
+    def _say(self, lines: list[str]) -> None:
+        self._region.above("".join(line + "\n" for line in lines))
 
     def _result(self, event: TaskResult) -> None:
-        if self._diff and event.result.get("diff"):
-            for line in unified(event.result["diff"]):
-                style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
-                self._console.print(Text(f"    {event.host} {line}", style=style))
-        for warning in event.result.get("warnings", []):
-            self._console.print(Text(f"    {event.host} warning: {warning}", style="magenta"))
-        if event.is_item:
+        task = next((t for t in self._open if t.event.task == event.task and event.host in t.waiting), None)
+        if task is None:
             return
-        self._statuses[event.status] += 1
-        if event.host in self._waiting:
-            self._waiting.remove(event.host)
-        told = event.module == "debug" or self._verbosity
-        if event.status in ("failed", "unreachable", "ignored", "rescued") or (told and event.status != "skipped"):
-            self._plain(event)
+        task.take(event)
+        if not task.waiting:
+            self._end(task)
 
-    def _close_task(self) -> None:
-        """The finished task as one line."""
-        if self._task is None:
-            return
-        counts = [Text(f"{number} {status}", style=STYLES[status]) for status, number in self._statuses.items()]
-        mark = "✗" if self._statuses["failed"] or self._statuses["unreachable"] else "✓"
-        took = f"{time.monotonic() - self._started:.1f}s"
-        self._console.print(
-            Text(f"  {mark} {self._task.task}  ").append_text(Text("  ").join(counts)), Text(took, style="dim")
-        )
-        self._task = None
-        self._statuses.clear()
+    def _end_all(self) -> None:
+        """Also of tasks that were interrupted."""
+        for task in list(self._open):
+            self._end(task)
 
-    def _now(self) -> Group:
-        """The task that runs, and the hosts that it waits for."""
-        if self._task is None:
-            return Group()
-        done = len(self._task.hosts) - len(self._waiting)
-        lines: list[Spinner | Text] = [Spinner("dots", f" {self._task.task}  {done}/{len(self._task.hosts)}")]
-        lines += [Text(f"      {host}", style="dim") for host in self._waiting[:SHOWN_HOSTS]]
-        if len(self._waiting) > SHOWN_HOSTS:
-            lines.append(Text(f"      and {len(self._waiting) - SHOWN_HOSTS} more", style="dim"))
-        return Group(*lines)
+    def _end(self, task: OpenTask) -> None:
+        self._open = [other for other in self._open if other is not task]
+        self._say([self._title(task), *self._told(task)])
+
+    def _title(self, task: OpenTask) -> str:
+        """✓ name          3 ok  2 changed  1.3s"""
+        if task.waiting:
+            mark, color = "■", "magenta"
+        elif task.failed:
+            mark, color = "✗", "red"
+        else:
+            mark, color = "✓", "yellow" if task.counts["changed"] else "green"
+        if not task.waiting and not task.counts.keys() - {"skipped"}:
+            mark, color = "·", "cyan"
+        counts = task.summary()
+        if task.waiting:
+            counts.append((f"{_hosts(len(task.waiting))} unfinished", "magenta"))
+        quiet = not task.failed and not task.counts["changed"]
+        return self._line(mark, color, task, counts, dim=quiet)
+
+    def _line(self, mark: str, color: str, task: OpenTask, counts: list[tuple[str, str]], dim: bool = False) -> str:
+        width = min(self._region.size()[0], WIDEST) - 1
+        alone = f"{task.event.hosts[0]} " if len(task.event.hosts) == 1 < len(self._hosts) else ""
+        right = f"{alone}{'  '.join(text for text, _ in counts)}{_took(task.seconds):>8}"
+        name = f"{task.event.task}{' (handler)' if task.event.handler else ''}"
+        left = fit(printable(name), max(8, width - cell_len(right) - 5))
+        styled = "  ".join(click.style(text, fg=shade, dim=dim) for text, shade in counts)
+        took = click.style(f"{_took(task.seconds):>8}", dim=True)
+        return f"  {click.style(mark, fg=color)} {click.style(left, dim=dim)} {alone}{styled}{took}"
+
+    def _told(self, task: OpenTask) -> Iterator[str]:
+        """What the hosts said, hosts that said the same together."""
+        said = list(task.same())
+        widest = min(max((cell_len(_names(hosts)) for hosts, _ in said), default=0), SHOWN_NAMES)
+        for hosts, lines in said:
+            names = _names(hosts) if len(self._hosts) > 1 else ""
+            if names and len(lines) == 1 and cell_len(names) <= widest:
+                yield f"      {click.style(fit(names, widest), bold=True)}  {lines[0]}"
+                continue
+            if names:
+                yield f"      {click.style(names, bold=True)}"
+            yield from (f"        {line}" for line in lines)
+
+    def _now(self, width: int, height: int) -> list[str]:
+        """The tasks that run, the hosts that they wait for, and who failed already. Called by the ticker's thread."""
+        tasks = [task for task in self._open if task.event.module != "pause"]  # which talks to the operator itself
+        lines: list[str] = []
+        spin = SPINNER[int((time.monotonic() - self._began) * 10) % len(SPINNER)]
+        for task in tasks[:SHOWN_TASKS]:
+            waiting, wrong = list(task.waiting), dict(task.wrong)
+            total = len(task.event.hosts)
+            counts = [(f"{total - len(waiting)}/{total}", "cyan")] if total > 1 else []
+            lines.append(self._line(spin, "cyan", task, counts))
+            if total > 1 and len(tasks) == 1:
+                lines.append(click.style(fit(f"      {_names(waiting)}", width - 1).rstrip(), dim=True))
+            for host, message in list(wrong.items())[:SHOWN_FAILURES]:
+                lines.append(click.style(fit(f"    ✗ {host}  {message}", width - 1).rstrip(), fg="red"))
+        if len(tasks) > SHOWN_TASKS:
+            lines.append(click.style(f"    and {len(tasks) - SHOWN_TASKS} more tasks", dim=True))
+        return lines
+
+    def _recap(self, event: Recap) -> Iterator[str]:
+        """A line for all hosts that came to the same, those that went wrong last, where the eye is."""
+        alike: dict[tuple[tuple[str, int], ...], list[str]] = {}
+        for host, numbers in event.hosts.items():
+            alike.setdefault(tuple((name, count) for name, count in numbers.items() if count), []).append(host)
+        widest = min(max((cell_len(_names(hosts)) for hosts in alike.values()), default=0), SHOWN_NAMES)
+        yield ""
+        for counts, hosts in sorted(alike.items(), key=lambda entry: _is_wrong(dict(entry[0]))):
+            mark = click.style("✗", fg="red") if _is_wrong(dict(counts)) else click.style("✓", fg="green")
+            shown = "  ".join(click.style(f"{count} {name}", fg=COLORS[name]) for name, count in counts)
+            names = _names(hosts)
+            yield f"  {mark} {click.style(fit(names, max(widest, cell_len(names))), bold=True)}  {shown}"
+        end = "interrupted after" if event.interrupted else "took"
+        yield click.style(f"  run {event.run} {end} {_took(time.monotonic() - self._began)}", dim=True)
+        if any(counts.get("changed") for counts in event.hosts.values()) and not (self._check or self._takes_back):
+            yield click.style(f"  back: wxops rollback {event.run}", dim=True)
+
+
+def _is_wrong(counts: dict[str, int]) -> bool:
+    return bool(counts.get("failed") or counts.get("unreachable"))
+
+
+def _hosts(count: int) -> str:
+    return f"{count} host{'' if count == 1 else 's'}"
+
+
+def _names(hosts: list[str]) -> str:
+    more = f" and {len(hosts) - SHOWN_HOSTS} more" if len(hosts) > SHOWN_HOSTS else ""
+    return ", ".join(hosts[:SHOWN_HOSTS]) + more
+
+
+def _took(seconds: float) -> str:
+    return f"{seconds:.1f}s" if seconds < 60 else f"{int(seconds // 60)}m {int(seconds % 60):02}s"

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
 
 from wxops.console.diffs import unified
+from wxops.console.results import as_text, failure, printable, short, visible
 from wxops.engine.events import Event, Notice, Output, PlayStarted, Recap, TaskResult, TaskStarted
 
 WIDTH = 79
 COLORS = {"ok": "green", "changed": "yellow", "skipped": "cyan", "failed": "red", "unreachable": "bright_red",
           "ignored": "bright_blue", "rescued": "magenta"}  # fmt: skip
-HIDDEN = frozenset({"diff", "steps", "ms", "ansible_facts", "_include", "_meta", "_cacheable", "invocation",
-                    "stdout_lines", "stderr_lines", "exception"})  # fmt: skip
 
 
 class Plain:
@@ -65,18 +62,18 @@ class Plain:
             self._line(str(event.result["exception"]).rstrip(), "bright_black")
 
     def _told(self, event: TaskResult) -> str:
-        item = f" => (item={_short(event.item)})" if event.is_item else ""
+        item = f" => (item={short(event.item)})" if event.is_item else ""
         word = {"skipped": "skipping", "failed": "failed" if event.is_item else "fatal", "unreachable": "fatal",
                 "ignored": "fatal", "rescued": "fatal"}.get(event.status, event.status)  # fmt: skip
         mark = {"failed": " FAILED!", "unreachable": " UNREACHABLE!", "ignored": " FAILED!", "rescued": " FAILED!"}
         tail = mark.get(event.status, "")
         text = f"{word}: [{event.host}]{':' if tail else ''}{tail}{item}"
         if tail:
-            text += f" => {_failure(event.result)}"
+            text += f" => {failure(event.result)}"
         elif event.module == "debug" and event.status == "ok":
-            text += f" => {_json(_visible(event.result, changed=False))}"
+            text += f" => {as_text(visible(event.result, changed=False))}"
         elif self._verbosity:
-            text += f" => {_json(_visible(event.result))}"
+            text += f" => {as_text(visible(event.result))}"
         if event.status in ("ignored", "rescued"):
             text += f"\n...{'ignoring' if event.status == 'ignored' else 'rescued'}"
         return text
@@ -91,26 +88,6 @@ class Plain:
         self._line(f"run {event.run}{' (interrupted)' if event.interrupted else ''}", "bright_black")
 
     def _line(self, text: str, color: str | None = None) -> None:
-        self._out.write((click.style(text, fg=color) if color and self._color else text) + "\n")
-
-
-def _failure(result: Mapping[str, Any]) -> str:
-    """What people need of a failed result: the message, and what a command said."""
-    parts = [str(result.get("msg", ""))]
-    for name in ("stderr", "stdout"):
-        if result.get(name):
-            parts.append(f"{name}: {result[name]}")
-    return "\n  ".join(part for part in parts if part) or _json(_visible(result))
-
-
-def _visible(result: Mapping[str, Any], changed: bool = True) -> dict[str, Any]:
-    return {name: value for name, value in result.items() if name not in HIDDEN and (changed or name != "changed")}
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=4, default=str, ensure_ascii=False)
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= 200 else text[:200] + "..."
+        if self._color:
+            text = click.style(printable(text), fg=color)
+        self._out.write(text + "\n")
