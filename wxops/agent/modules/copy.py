@@ -148,7 +148,7 @@ class Placing:
 
     def _inherited(self, source: State, replaced: bool) -> State:
         mode = source["mode"] if replaced else 0o666 & ~umask()
-        return {"mode": mode, "uid": os.geteuid(), "gid": os.getegid(), "mtime_ns": source["mtime_ns"]}
+        return {"mode": mode, "uid": os.geteuid(), "gid": os.getegid(), **_time_of(source)}
 
     def tree_from_host(self, dest: str, src: str, follow_links: bool) -> Result:
         """A tree of the host's: what is missing or differs. A mode is for the top directory alone, as in Ansible's."""
@@ -180,7 +180,7 @@ class Placing:
         elif source["type"] == "file":
             state: State = dict(owner, type="file")
             if now["type"] != "file" or not source["content"].same(now["content"]):
-                state.update(content=source["content"], mode=source["mode"], mtime_ns=source["mtime_ns"])
+                state.update(content=source["content"], mode=source["mode"], **_time_of(source))
             self.change.set("file", dest, state)
         else:
             raise ModuleFailure("Cannot copy invalid source '%s': not a file" % src)
@@ -230,6 +230,11 @@ class Placing:
             state.update(self.asked.numbers(self.change, state))
             self.change.set("file", self.change.place(path), state)
         return result
+
+
+def _time_of(source: State) -> State:
+    """When it was written; a file that only a check has was not."""
+    return {"mtime_ns": source["mtime_ns"]} if "mtime_ns" in source else {}
 
 
 def _expect(expected: Optional[str], found: str) -> None:
