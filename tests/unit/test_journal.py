@@ -16,7 +16,7 @@ import pytest
 from wxops.agent import journal as journal_file
 from wxops.agent.content import Content
 from wxops.agent.failure import ModuleFailure
-from wxops.agent.journal import Journal, mount_points, state_directory
+from wxops.agent.journal import Journal, mount_points
 
 STEP = {"kind": "file", "name": "/x", "before": {"type": "absent"}, "after": None, "task": "t", "module": "m"}
 

@@ -77,7 +77,7 @@ def test_input_reaches_it_and_may_be_refused() -> None:
 
 def test_one_that_takes_too_long_is_ended_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "GRACE_S", 0.3)
-    with pytest.raises(ModuleFailure, match="took longer than 0[.]3 seconds"):
+    with pytest.raises(ModuleFailure, match=r"took longer than 0\.3 seconds"):
         shell(f"trap '' TERM; sleep 31 & echo $! > {tmp_path}/pid; exec sleep 32", timeout=0.3)
     assert not alive(int((tmp_path / "pid").read_text()))
 
