@@ -1,0 +1,139 @@
+"""The role nvidia on a host with a GPU: installed, held, upgraded, rebooted into and taken back.
+
+The GPU is a directory laid over /sys/bus/pci/devices, the packages are stand-ins; apt, dpkg, systemd and reboots are
+real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.module_case import ManagedHost, Played, differences
+from tests.lab.stand_in_packages import build_repository, served
+from wxops.lab import Lab
+from wxops.lab.host import Host
+
+PROVISION = Path(__file__).parents[2] / "playbooks" / "provision.yml"
+OLD, NEW = "580.95.05", "580.159.03"
+# The machine's own bus is what a lab host shows: this lays the test's over it, at each boot.
+PLUGGED_CARD = """[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=mount --bind /opt/pci /sys/bus/pci/devices
+[Install]
+WantedBy=multi-user.target
+"""
+HELD = {
+    "nvidia-driver-cuda", "nvidia-kernel-open-dkms", "cuda-toolkit-13-0", "libcudnn9-cuda-13",
+    "nvidia-container-toolkit", "nvidia-container-toolkit-base", "libnvidia-container-tools", "libnvidia-container1",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def repository(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The variables of the role that name a repository of stand-ins, served to the lab."""
+    folder = tmp_path_factory.mktemp("repository")
+    key = build_repository(folder)
+    with served(folder, lab.network.gateway) as url:
+        yield {
+            "nvidia_repositories": [{"name": "stand-ins", "url": url, "suite": "./", "key": str(key)}],
+            "nvidia_kernel_headers": [],
+        }
+
+
+@pytest.fixture
+def gpu_host(host: Host) -> Host:
+    """A pristine host with one card on its bus: an H200, by its numbers, beside a network card."""
+    for slot, vendor, kind in (("0000:17:00.0", "0x15b3", "0x020000"), ("0000:3b:00.0", "0x10de", "0x030200")):
+        card = host.root / "opt/pci" / slot
+        card.mkdir(parents=True)
+        (card / "vendor").write_text(f"{vendor}\n")
+        (card / "class").write_text(f"{kind}\n")
+    (host.root / "etc/systemd/system/plugged-card.service").write_text(PLUGGED_CARD)
+    host.ssh("systemctl enable --now plugged-card")
+    return host
+
+
+def install(managed: ManagedHost, repository: dict[str, Any], version: str, **more: Any) -> Played:
+    check = more.pop("check", False)
+    variables = {**repository, "nvidia_driver_version": version, **more}
+    return managed.run(PROVISION, tags=frozenset({"nvidia"}), extra_vars=variables, check=check)
+
+
+def installed(host: Host, package: str) -> str:
+    return host.ssh(f"dpkg-query -W -f '${{db:Status-Status}} ${{Version}}' {package}", check=False).stdout
+
+
+def loaded(host: Host) -> str:
+    return host.ssh("cat /sys/module/nvidia/version", check=False).stdout.strip()
+
+
+def test_the_gpu_stack_is_installed_held_upgraded_and_taken_back(
+    gpu_host: Host, managed: ManagedHost, repository: dict[str, Any]
+) -> None:
+    pristine = managed.tree()
+
+    predicted = install(managed, repository, OLD, check=True)
+    assert predicted.exit_code == 0, predicted.told()
+    assert differences(pristine, managed.tree()) == []
+
+    first = install(managed, repository, OLD)
+    assert first.exit_code == 0, first.told()
+    assert first.statuses == predicted.statuses
+    assert "GPUs work after a reboot" in first.told()
+    assert installed(gpu_host, "nvidia-driver-cuda") == f"installed {OLD}-1"
+    assert set(gpu_host.ssh("apt-mark showhold").stdout.split()) == HELD
+    assert "stand-ins" not in gpu_host.ssh("apt-get -s dist-upgrade").stdout, "an upgrade would replace what is pinned"
+    assert loaded(gpu_host) == ""
+
+    second = install(managed, repository, OLD)
+    assert "changed" not in second.statuses, second.told()
+
+    upgraded = install(managed, repository, NEW, nvidia_reboot=True)
+    assert upgraded.exit_code == 0, upgraded.told()
+    assert loaded(gpu_host) == NEW
+    assert gpu_host.ssh("nvidia-smi -L").stdout.startswith("GPU 0")
+    assert gpu_host.ssh("cat /run/nvidia-persistence-mode").stdout == "1\n"
+    assert set(gpu_host.ssh("apt-mark showhold").stdout.split()) == HELD
+    assert "changed" not in install(managed, repository, NEW, nvidia_reboot=True).statuses
+
+    back = managed.rollback(upgraded.run)
+    assert back.exit_code == 0, back.told()
+    assert installed(gpu_host, "nvidia-driver-cuda") == f"installed {OLD}-1"
+    assert set(gpu_host.ssh("apt-mark showhold").stdout.split()) == HELD
+    assert "version mismatch" in gpu_host.ssh("nvidia-smi", check=False).stdout
+
+    back = managed.rollback(first.run)
+    assert back.exit_code == 0, back.told()
+    assert gpu_host.ssh("apt-mark showhold").stdout == ""
+    assert differences(pristine, managed.tree()) == []
+
+
+def test_a_stack_that_cannot_work_is_refused_before_anything_is_touched(
+    gpu_host: Host, managed: ManagedHost, repository: dict[str, Any]
+) -> None:
+    pristine = managed.tree()
+    for wrong, reason in (
+        ({"nvidia_cuda_version": "11.7.1"}, "CUDA 11.8"),
+        ({"nvidia_cudnn_version": "8.5.0.96"}, "cuDNN 8.6"),
+        ({"nvidia_container_toolkit_version": "1.17.7"}, "container toolkit 1.17.8"),
+    ):
+        played = install(managed, repository, OLD, **wrong)
+        assert played.exit_code == 2
+        assert reason in played.told()
+    played = install(managed, repository, "570.211.01")
+    assert "a driver from 580.65.06 on" in played.told()
+    assert differences(pristine, managed.tree()) == []
+
+
+def test_a_host_without_a_gpu_is_told_so_and_goes_on(
+    host: Host, managed: ManagedHost, repository: dict[str, Any]
+) -> None:
+    played = install(managed, repository, OLD)
+    assert played.exit_code == 0
+    assert "has no NVIDIA GPU" in played.told()
+    assert "changed" not in played.statuses
