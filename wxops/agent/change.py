@@ -57,6 +57,13 @@ class View:
             return {"type": "absent"}
         return kind_named(kind).read(name, self)
 
+    def put(self, kind: str, name: str, before: State, after: State) -> None:
+        """What check mode would have made of it. With a directory that is none any more, what was below it is gone."""
+        if kind == "file" and before["type"] == "directory" != after["type"]:
+            for below in [key for key in self.overlay if key[0] == kind and key[1].startswith(name + "/")]:
+                del self.overlay[below]
+        self.overlay[kind, name] = after
+
     def pending(self, kind: str) -> List[str]:
         """Names of that kind that check mode would have changed so far."""
         return [name for (of, name) in self.overlay if of == kind]
@@ -120,7 +127,7 @@ class Change(Files):
         self.diffs.append(of.diff(name, before, after))
         self.changed = True
         if self.check:
-            self.view.overlay[kind, name] = of.predict(before, after)
+            self.view.put(kind, name, before, of.predict(before, after))
             return True
         saved = of.save(name, before, after, self.journal)
         step = self.begin(kind, name, saved, of.fingerprint(after))
