@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import json
 import os
-import secrets
 import socket
 import subprocess
 import time
@@ -20,8 +19,9 @@ from wxops.errors import InputError
 
 
 def new_run_id() -> str:
-    """Sorts by time: 20261122-181500-3f9c."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2)
+    """Sorts by time, to the 65536th of a second: 20261122-181500-3f9c."""
+    seconds, fraction = divmod(time.time_ns(), 10**9)
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime(seconds)) + f"{(fraction << 16) // 10**9:04x}"
 
 
 def runs_directory(project: Path | None) -> Path:
