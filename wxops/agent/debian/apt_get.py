@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import subprocess
@@ -14,10 +15,11 @@ from wxops.agent.debian import dpkg
 from wxops.agent.debian.lock import DPKG, wait_for
 from wxops.agent.debian.policy_rc_d import policy
 from wxops.agent.failure import ModuleFailure
+from wxops.agent.journal import state_directory
 from wxops.agent.process import Completed, run
 
 if TYPE_CHECKING:
-    from typing import IO, Callable, Dict, List, Optional, Sequence, Tuple
+    from typing import IO, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
     Output = Optional[Callable[[int, bytes], None]]
 
@@ -77,10 +79,13 @@ class Transaction:
         self.notes: List[str] = []
         self.done: Optional[Completed] = None
 
-    def run(self) -> None:
-        """Raises ModuleFailure when apt-get does not succeed."""
+    def wait(self) -> None:
+        """Until nobody else changes packages. Raises ModuleFailure, which says who does, after `lock_timeout` s."""
         waited = wait_for(DPKG, self.lock_timeout, self._say)
         self.notes += [waited] if waited else []
+
+    def run(self) -> None:
+        """Raises ModuleFailure when apt-get does not succeed."""
         argv = ["apt-get", "-y", "-q", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=%d" % self.lock_timeout,
                 *self.arguments]  # fmt: skip
         with policy(self.policy_script):
@@ -96,9 +101,9 @@ class Transaction:
 def run_to_the_end(argv: Sequence[str], output: Output) -> Completed:
     """Run a command that nothing cuts short: neither Ctrl-C nor the death of this agent or its connection."""
     start = time.time()
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, own_lock() as lock:
         process = subprocess.Popen(
-            list(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
+            list(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True, pass_fds=[lock],
             env=dict(os.environ, **environment()),
         )  # fmt: skip
         shown = {1: 0, 2: 0}
@@ -111,6 +116,15 @@ def run_to_the_end(argv: Sequence[str], output: Output) -> Completed:
                 out.seek(0)
                 err.seek(0)
                 return Completed(argv, process.returncode, out.read(), err.read(), start, time.time())
+
+
+@contextlib.contextmanager
+def own_lock() -> Iterator[int]:
+    """A lock that lives as long as an apt-get of ours: one that outlived its agent may not yet hold dpkg's."""
+    os.makedirs(state_directory(), mode=0o700, exist_ok=True)
+    with open(os.path.join(state_directory(), "apt-lock"), "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
 
 
 def failure(done: Completed) -> ModuleFailure:

@@ -11,6 +11,7 @@ from wxops.agent.debian import dpkg
 from wxops.agent.debian.apt_get import Transaction, failure, known_names, known_versions, simulate
 from wxops.agent.debian.foreseen import state_files
 from wxops.agent.debian.policy_rc_d import exit_with
+from wxops.agent.debian.restore import settle_if_interrupted
 from wxops.agent.failure import ModuleFailure
 from wxops.agent.resources.package_cache import updated_at
 
@@ -39,6 +40,8 @@ def change_packages(
 
     asked: the packages that the task names; they are marked as asked for.
     """
+    if not change.check:
+        settle_if_interrupted()
     packages: Packages = change.state("package", "dpkg")["packages"]
     simulation, coming = _foresee(change, packages, words, options)
     wanted = dict(coming, **_predicted(simulation, packages, asked))
@@ -50,6 +53,8 @@ def change_packages(
         return {"changed": False, "stdout": simulation.done.stdout, "stderr": simulation.done.stderr}
     script = None if policy_rc_d is None else exit_with(policy_rc_d)
     transaction = Transaction([*options, *words], script, lock_timeout, change.link.output)
+    if not change.check:
+        transaction.wait()  # before anything is journaled: giving up changes nothing
     try:
         change.set("package", "dpkg", {"packages": wanted, "transaction": transaction})
     finally:
@@ -134,9 +139,9 @@ def _predicted(simulation: Simulation, packages: Packages, asked: Sequence[str])
 
 
 def _entry(version: str, old: Optional[Entry], auto: bool = False) -> Entry:
-    want = old["want"] if old is not None and dpkg.is_installed(old) else "install"
+    """A package that apt installs; a hold that there was is gone then."""
     arch = old["arch"] if old is not None else dpkg.native_architecture()
-    return {"version": version, "arch": arch, "status": "installed", "want": want, "auto": auto}
+    return {"version": version, "arch": arch, "status": "installed", "want": "install", "auto": auto}
 
 
 def _asked_for(

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from wxops.agent.debian import dpkg
-from wxops.agent.debian.apt_get import Transaction, environment, failure, simulate
+from wxops.agent.debian.apt_get import Transaction, environment, failure, own_lock, simulate
 from wxops.agent.debian.lock import DPKG, wait_for
 from wxops.agent.debian.policy_rc_d import DENY_STARTS, put_back
 from wxops.agent.failure import ModuleFailure
@@ -25,9 +25,18 @@ OPTIONS = ["--allow-downgrades", "--allow-change-held-packages", "--allow-unauth
 
 def settle() -> None:
     """Let a transaction that was cut short come to an end: nothing half-configured, no lock, no policy left behind."""
-    wait_for(DPKG, LOCK_TIMEOUT_S, lambda _: None)
+    with own_lock():
+        wait_for(DPKG, LOCK_TIMEOUT_S, lambda _: None)
     put_back()
     run(["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"], environment=environment())
+
+
+def settle_if_interrupted() -> None:
+    """Before anything new: an earlier run's transaction that outlived it, or was cut short, comes to its end."""
+    with own_lock():
+        pass
+    if any(_is_broken(entry) for entry in dpkg.packages().values()):
+        settle()
 
 
 def restore(wanted: Mapping[str, Optional[Entry]], debs: Mapping[str, Optional[str]]) -> bool:
@@ -44,8 +53,21 @@ def restore(wanted: Mapping[str, Optional[Entry]], debs: Mapping[str, Optional[s
         gone = [name for name, entry in wanted.items() if entry is None and name in now]
         if gone:
             _run(["dpkg", "--purge", "--force-remove-reinstreq", *gone])
+        _must_be(wanted)
     set_marks(wanted)
     return differs
+
+
+def _must_be(wanted: Mapping[str, Optional[Entry]]) -> None:
+    now = dpkg.packages()
+    others = [name for name, entry in wanted.items() if _build(now.get(name)) != _build(entry)]
+    if others:
+        raise ModuleFailure("these packages did not come back as they were: %s" % ", ".join(sorted(others)))
+
+
+def _is_broken(entry: Entry) -> bool:
+    """Left half-way by a transaction that was cut short."""
+    return entry["status"] not in ("installed", "config-files")
 
 
 def _build(entry: Optional[Entry]) -> Optional[Tuple[str, str]]:
@@ -84,9 +106,12 @@ def _install_and_remove(wanted: Mapping[str, Optional[Entry]], debs: Mapping[str
             versions[name] = None
     if not words:
         return
-    arguments = [*OPTIONS, "install", *words]
+    half = [name for name, version in versions.items() if version and name in now and _is_broken(now[name])]
+    arguments = [*OPTIONS, *(["--reinstall"] if half else []), "install", *words]
     _must_touch_only(arguments, versions)
-    Transaction(arguments, DENY_STARTS, LOCK_TIMEOUT_S, None).run()
+    transaction = Transaction(arguments, DENY_STARTS, LOCK_TIMEOUT_S, None)
+    transaction.wait()
+    transaction.run()
 
 
 def _must_touch_only(arguments: List[str], versions: Mapping[str, Optional[str]]) -> None:

@@ -140,7 +140,9 @@ def _described(name: str, entry: Optional[Entry], other: Optional[Entry]) -> str
     """A line for a package; its marks only where nothing else changes."""
     if entry is None:
         return ""
-    text = "%s %s" % (name, entry["version"]) if dpkg.is_installed(entry) else "%s (configuration only)" % name
+    text = "%s %s" % (name, entry["version"])
+    if not dpkg.is_installed(entry):
+        text = "%s (%s)" % (name, {"config-files": "configuration only"}.get(entry["status"], entry["status"]))
     if other is not None and not _moves(entry, other):
         marks = [] if entry["auto"] == other["auto"] else ["automatic" if entry["auto"] else "asked for"]
         marks += [] if entry["want"] == other["want"] else [entry["want"]]
