@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -148,7 +147,17 @@ class Docker:
 def docker_on(view: View) -> Optional[Docker]:
     """The engine; None when it is not there yet and earlier tasks of this check would have brought something."""
     coming = view.pending("package") or view.pending("service")
-    return None if coming and not os.path.exists(SOCKET) else Docker()
+    return None if coming and not _answers() else Docker()
+
+
+def _answers() -> bool:
+    """An engine that was stopped or removed leaves its socket behind."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(SOCKET)
+        except OSError:
+            return False
+    return True
 
 
 def pull_progress(messages: Iterator[Dict[str, Any]], output: Optional[Callable[[int, bytes], None]]) -> List[str]:
