@@ -69,7 +69,10 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "a template that is validated, through a link": {
         "given": "- shell: echo old > /srv/real && ln -s real /srv/through\n  changed_when: false",
-        "tasks": "- template: {src: t.j2, dest: /srv/through, follow: true, validate: grep -q host %s}\n  vars: {item: x}",
+        "tasks": """
+            - template: {src: t.j2, dest: /srv/through, follow: true, validate: grep -q host %s}
+              vars: {item: x}
+        """,
         "leaves": ["test -L /srv/through", "grep -q x /srv/real"],
     },
     "an archive": {
