@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import platform
+import sys
 import tempfile
 import threading
 import time
-import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -112,7 +111,7 @@ class Session:
         self._link = ControllerLink(self._send, self._frames, about["verbose"])
         self.journal = Journal(about["run"], about["host"], about["about"])
         hello: Dict[str, Any] = {
-            "pid": os.getpid(), "euid": os.geteuid(), "python": platform.python_version(),
+            "pid": os.getpid(), "euid": os.geteuid(), "python": sys.version.split()[0],
             "boot_id": _boot_id(), "holder": None, "time": time.time(),
         }  # fmt: skip
         if about["lock"]:
@@ -149,6 +148,8 @@ class Session:
         except Stopped as stopped:
             result = {"failed": True, "msg": str(stopped), "stopped": True}
         except Exception as error:
+            import traceback  # only a bug needs it
+
             result = {"failed": True, "msg": _unexpected(error), "exception": traceback.format_exc()}
         return self._outcome(change, result)
 
