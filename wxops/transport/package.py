@@ -19,8 +19,9 @@ import wxops.agent
 
 AGENT = Path(wxops.agent.__file__).parent
 CORE = ("main.py", "modules/__init__.py", "resources/__init__.py", "resources/file.py")
-IMPORT = re.compile(r"^\s*from (wxops\.agent[\w.]*) import (\([^)]*\)|[\w, ]+)", re.MULTILINE)
-KIND = re.compile(r'\b(?:set|act|state|pending|begin|kind_named)\(\s*"(\w+)"')
+IMPORT = re.compile(r"from (wxops\.agent[\w.]*) import (\([^)]*\)|[\w, ]+)")
+FIRST_ARGUMENT = re.compile(r'\(\s*"(\w+)"')
+TAKES_KIND = ("set", "act", "state", "pending", "begin", "kind_named")  # the calls whose first argument is a kind
 _packing = threading.Lock()
 
 
@@ -76,6 +77,7 @@ def _bytecode(name: str) -> bytes:
             return kept[len(header) :]
     code = marshal.dumps(compile(_source(name), f"<wxops>/agent/{name}", "exec", dont_inherit=True, optimize=2))
     with contextlib.suppress(OSError):  # a folder of the system's, in which this user may not write
+        cache.parent.mkdir(exist_ok=True)
         draft = cache.with_suffix(f".{os.getpid()}")
         draft.write_bytes(header + code)
         draft.replace(cache)
@@ -91,7 +93,8 @@ def _all_files() -> frozenset[str]:
 def _neighbours(name: str) -> frozenset[str]:
     """What a file of the agent needs: files that it imports, kinds of resource that it asks for by name, packages."""
     source = _source(name).decode()
-    found = {f"resources/{word}.py" for word in KIND.findall(source)}
+    calls = (call for call in FIRST_ARGUMENT.finditer(source) if source.endswith(TAKES_KIND, 0, call.start()))
+    found = {f"resources/{call[1]}.py" for call in calls}
     for package, names in IMPORT.findall(source):
         base = package.removeprefix("wxops.agent").strip(".").replace(".", "/")
         found |= {f"{base}/{part}.py".lstrip("/") for part in re.findall(r"\w+", names)}
