@@ -39,12 +39,13 @@ def run(argv: Sequence[str], directory: Path, environment: Mapping[str, str] | N
     CGROUP.kill()
     CGROUP.create()
     entrances = " ".join(map(str, CGROUP.entrances()))
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     log = directory / "output.txt"
     with log.open("w") as output:
         started = time.perf_counter()
         process = subprocess.Popen(
             ["timeout", str(LIMIT_S), "sh", "-c", ENTER, entrances, *argv], cwd=directory,
-            env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            env={**inherited, **(environment or {})}, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
         )  # fmt: skip
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
