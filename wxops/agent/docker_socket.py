@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from wxops.agent.failure import ModuleFailure
+from wxops.agent.unix_http import UnixConnection
 
 if TYPE_CHECKING:
     from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Optional, Union
@@ -45,26 +46,6 @@ class DockerError(ModuleFailure):
         remedy = next((" (%s)" % fix for said, fix in REMEDIES.items() if said in message), "")
         super().__init__("Docker: " + message + remedy, status=status)
         self.status = status
-
-
-class UnixConnection(http.client.HTTPConnection):
-    """An HTTP connection to a UNIX socket."""
-
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self.path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        try:
-            self.sock.connect(self.path)
-        except OSError as error:
-            self.sock.close()
-            raise ModuleFailure(
-                "Docker does not answer at %s (%s): is the engine installed, and does it run? "
-                "Look at: systemctl status docker" % (self.path, error.strerror)
-            ) from None
 
 
 class Docker:
@@ -133,6 +114,13 @@ class Docker:
 
     def _send(self, method: str, target: str, body: Body, headers: Headers) -> http.client.HTTPResponse:
         connection = UnixConnection(self._path, SILENCE_S)
+        try:
+            connection.connect()
+        except OSError as error:
+            raise ModuleFailure(
+                "Docker does not answer at %s (%s): is the engine installed, and does it run? "
+                "Look at: systemctl status docker" % (self._path, error.strerror)
+            ) from None
         try:
             connection.request(method, target, body=body, headers=dict(headers or {}, Connection="close"))
             return connection.getresponse()

@@ -7,6 +7,7 @@ import email.message
 import gzip
 import hashlib
 import http.client
+import http.cookiejar
 import netrc
 import os
 import ssl
@@ -18,6 +19,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from wxops.agent.content import CHUNK, SMALL, Content
 from wxops.agent.failure import ModuleFailure
+from wxops.agent.unix_http import UnixConnection
 
 if TYPE_CHECKING:
     from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 OK = 200
 NOT_MODIFIED = 304
 SECRET_HEADERS = ("authorization", "cookie")
+BODY_HEADERS = ("content-length", "content-type", "transfer-encoding")
 
 
 class Web:
@@ -46,24 +49,34 @@ class Web:
         ciphers: Sequence[str] = (),
         http_agent: str = "ansible-httpget",
         decompress: bool = True,
+        ca_path: Optional[str] = None,
+        unix_socket: Optional[str] = None,
+        follow_redirects: str = "urllib2",
     ) -> None:
         self.timeout, self.decompress = timeout, decompress
+        self.cookies = http.cookiejar.CookieJar()
         self._headers = {"User-Agent": http_agent, **{name: str(value) for name, value in (headers or {}).items()}}
         self._kept = [name.lower() for name in unredirected_headers]
         self._login = (url_username, url_password or "") if url_username else None
         self._at_once, self._netrc = force_basic_auth, use_netrc
-        self._tls = _tls(validate_certs, client_cert, client_key, ciphers)
+        self._tls = _tls(validate_certs, client_cert, client_key, ciphers, ca_path)
         self._handlers: List[urllib.request.BaseHandler] = [
-            urllib.request.HTTPSHandler(context=self._tls), _Redirects(), urllib.request.HTTPCookieProcessor()
-        ]  # fmt: skip
+            urllib.request.HTTPSHandler(context=self._tls), _Redirects(follow_redirects),
+            urllib.request.HTTPCookieProcessor(self.cookies)]  # fmt: skip
+        if unix_socket:
+            self._handlers.append(_OverUnixSocket(unix_socket))
         if not use_proxy:
             self._handlers.append(urllib.request.ProxyHandler({}))
 
     def get(self, url: str, headers: Optional[Dict[str, str]] = None) -> Answer:
         """Ask for a URL. Raises ModuleFailure when no server answers; a status that is no success is an answer."""
+        return self.ask("GET", url, None, headers)
+
+    def ask(self, method: str, url: str, body: Any, headers: Optional[Dict[str, str]] = None) -> Answer:
+        """Send a request with a body: bytes, a file, or None."""
         address, login = _without_login(url)
         handlers, own = self._authentication(address, login or self._login)
-        request = urllib.request.Request(address, headers={})
+        request = urllib.request.Request(address, data=body, headers={}, method=method)
         for name, value in {**self._headers, **own, **(headers or {})}.items():
             add = request.add_unredirected_header if name.lower() in self._kept else request.add_header
             add(name, value)
@@ -99,6 +112,19 @@ class Answer:
         self.asked, self.status, self.message = asked, status, message
         self._opened, self._headers = opened, opened.headers
         self._compressed = decompress and self._headers.get("Content-Encoding", "").lower() == "gzip"
+
+    @property
+    def url(self) -> str:
+        """Where the answer came from, after redirects."""
+        return str(self._opened.geturl() or self.asked)
+
+    @property
+    def headers(self) -> Dict[str, str]:
+        """By their names in lower case; what came more than once is joined."""
+        found: Dict[str, str] = {}
+        for name, value in self._headers.items():
+            found[name.lower()] = ", ".join(filter(None, (found.get(name.lower()), value)))
+        return found
 
     @property
     def size(self) -> Optional[int]:
@@ -158,14 +184,59 @@ def large_from(url: str, size: int) -> str:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Logins and cookies do not follow to another host."""
+    """Follows `all` redirects, those that are `safe` (the request was a GET or HEAD), `none`, or as urllib does.
+
+    Logins and cookies do not follow to another host.
+    """
+
+    def __init__(self, policy: str) -> None:
+        self.policy = {"yes": "all", "no": "none"}.get(policy, policy)
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        following = super().redirect_request(req, fp, code, msg, headers, newurl)
+        safe = req.get_method() in ("GET", "HEAD")
+        if self.policy == "none" or (self.policy == "safe" and not safe):
+            raise urllib.error.HTTPError(req.full_url, code, msg, headers, fp)
+        following = (
+            super().redirect_request(req, fp, code, msg, headers, newurl)
+            if self.policy == "urllib2"
+            else _followed(req, code, newurl)
+        )
         if following is not None and urlsplit(newurl).netloc != urlsplit(req.full_url).netloc:
             for name in [name for name in following.headers if name.lower() in SECRET_HEADERS]:
                 del following.headers[name]
         return following
+
+    def http_error_308(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        """Python before 3.11 does not know 308."""
+        return self.http_error_302(req, fp, code, msg, headers)
+
+
+def _followed(request: Any, code: int, url: str) -> urllib.request.Request:
+    """The request that follows a redirect: 307 and 308 repeat it whole, the others ask again as browsers do."""
+    method, body, headers = request.get_method(), request.data, dict(request.headers)
+    if code not in (307, 308):
+        body = None
+        headers = {name: value for name, value in headers.items() if name.lower() not in BODY_HEADERS}
+        if (code in (302, 303) and method != "HEAD") or (code == 301 and method == "POST"):
+            method = "GET"
+    return urllib.request.Request(
+        url.replace(" ", "%20"), data=body, headers=headers, origin_req_host=request.origin_req_host,
+        unverifiable=True, method=method,
+    )  # fmt: skip
+
+
+class _OverUnixSocket(urllib.request.HTTPHandler):
+    """http: through a UNIX socket of the host; the URL's server is only a name."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        def connection(host: str, timeout: float = 0, **_: Any) -> UnixConnection:
+            return UnixConnection(self.path, timeout, host)
+
+        return self.do_open(connection, req)
 
 
 def name_in(url: str) -> str:
@@ -199,8 +270,13 @@ def _login_of_netrc(url: str) -> Optional[Tuple[str, str]]:
     return (entry[0], entry[2] or "") if entry else None
 
 
-def _tls(validate: bool, cert: Optional[str], key: Optional[str], ciphers: Sequence[str]) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+def _tls(
+    validate: bool, cert: Optional[str], key: Optional[str], ciphers: Sequence[str], ca_path: Optional[str]
+) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca_path)
+    except (OSError, ssl.SSLError) as error:
+        raise ModuleFailure("ca_path %s cannot be used: %s" % (ca_path, error)) from None
     if not validate:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
