@@ -80,6 +80,7 @@ OUTPUT = [
 PLAYBOOK = [
     click.option("-t", "--tags", multiple=True, metavar="TAGS", help="Only tasks with these tags."),
     click.option("--skip-tags", multiple=True, metavar="TAGS", help="Not the tasks with these tags."),
+    click.option("--force-handlers", is_flag=True, help="Run notified handlers even where a task failed."),
     click.option("-C", "--check", is_flag=True, help="Change nothing; say what would change."),
     click.option("-D", "--diff", is_flag=True, help="Show what changes in files and settings."),
     click.option("--list-tasks", is_flag=True, help="List the tasks and stop."),
@@ -115,7 +116,7 @@ def run_options(flags: dict[str, Any], settings: Settings) -> RunOptions:
         limit=flags.get("limit"),
         tags=_tags(flags.get("tags")), skip_tags=_tags(flags.get("skip_tags")),
         extra_vars=extra_vars(flags.get("extra_vars") or (), vault),
-        forks=given("forks", settings.forks), check=bool(flags.get("check")), diff=bool(flags.get("diff")),
+        forks=given("forks", settings.forks), check=bool(flags.get("check")), force_handlers=bool(flags.get("force_handlers")), diff=bool(flags.get("diff")),
         verbosity=flags.get("verbosity") or 0, become=given("become"), become_user=flags.get("become_user"),
         become_password=_become_password(flags, settings),
         password=_password(flags.get("ask_pass"), flags.get("connection_password_file"), "login password: "),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from wxops.engine.options import RunOptions
@@ -14,12 +15,11 @@ from wxops.transport.options import Become
 PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
 
 
-def become_for(common: Common, templar: Templar, options: RunOptions) -> Become | None:
-    """The user to become on the host, or None to stay the login user.
+def become_for(common: Common, templar: Templar, variables: Mapping[str, Any], options: RunOptions) -> Become | None:
+    """The user to become on the host whose `variables` these are, or None to stay the login user.
 
     Variables (ansible_become...) win over keywords, and keywords over flags, as in Ansible.
     """
-    variables = templar.namespace()
 
     def value(name: str, keyword: Any, flag: Any) -> Any:
         found = variables.get(f"ansible_{name}")

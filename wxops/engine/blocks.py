@@ -5,51 +5,58 @@ The linear strategy is its plain use; `free` and `host_pinned` use it once per h
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 from wxops.engine.context import PlayContext
+from wxops.engine.handlers import Handlers
+from wxops.engine.includes import Includes
+from wxops.engine.steering import PER_HOST, steer
 from wxops.engine.task_run import TaskRun
-from wxops.errors import InputError
-from wxops.playbook.loader import find_task_file
-from wxops.playbook.plays import Block, Common, Node, Task
+from wxops.errors import WxopsError
+from wxops.playbook.plays import Block, Node, Task
 
 
 class BlockRun:
     """Runs nodes on hosts. A host that failed takes no part in what follows, except in rescue and always."""
 
-    def __init__(self, context: PlayContext) -> None:
-        self.context = context
-        self._tasks = TaskRun(context)
+    def __init__(self, context: PlayContext, handlers: Handlers) -> None:
+        self.context, self._handlers = context, handlers
+        self._tasks = TaskRun(context, handlers)
+        self._includes = Includes(context, handlers)
 
     def run(self, nodes: Sequence[Node], hosts: list[str]) -> None:
         for node in nodes:
             present = self.context.taking_part(hosts)
             if not present:
                 return
-            if isinstance(node, Block):
-                self._block(node, present)
-            else:
+            if isinstance(node, Task):
                 self.task(node, present)
+            elif node.once is not None:
+                self._role(node, node.once, present)
+            else:
+                self._block(node, present)
 
     def task(self, task: Task, hosts: list[str], handler: bool = False) -> None:
         """One task, and whatever it includes."""
-        if not handler and not self.context.options.selects(task.common.tags):
+        if not handler and not self.context.options.selects(self._tasks.tags(task)):
+            return
+        role, states = task.common.role, self.context.states
+        hosts = [host for host in hosts if role is None or states[host].left_role is not role]
+        if not hosts:
+            return
+        if task.module == "meta":
+            self._meta(task, hosts)
             return
         results = self._tasks.run(task, hosts, handler)
         if task.module in ("include_tasks", "include_role"):
             self._include(task, results)
-        elif task.module == "meta":
-            self._meta(results)
+
+    def flush_handlers(self, hosts: list[str]) -> None:
+        """Run the handlers that were notified on these hosts."""
+        self._handlers.flush(hosts, lambda handler, waiting: self.task(handler, waiting, handler=True))
 
     def _block(self, block: Block, hosts: list[str]) -> None:
         states = self.context.states
-        if not block.rescue and not block.always:
-            self.run(block.body, hosts)
-            return
         for host in hosts:
             states[host].rescuers += bool(block.rescue)
         self.run(block.body, hosts)
@@ -57,20 +64,11 @@ class BlockRun:
             states[host].rescuers -= bool(block.rescue)
         fallen = [host for host in hosts if states[host].failed]
         if block.rescue and fallen:
-            self._rescue(block, fallen)
+            for host in fallen:
+                states[host].failed = False
+            self.run(block.rescue, fallen)
         if block.always:
             self._always(block, hosts)
-
-    def _rescue(self, block: Block, hosts: list[str]) -> None:
-        """The hosts that failed in the body take part again."""
-        for host in hosts:
-            state = self.context.states[host]
-            state.failed = False
-            state.counts["failed"] -= 1
-            state.counts["rescued"] += 1
-        self.run(block.rescue, hosts)
-        for host in self.context.taking_part(hosts):
-            self.context.states[host].failed_task = None
 
     def _always(self, block: Block, hosts: list[str]) -> None:
         states = self.context.states
@@ -81,94 +79,30 @@ class BlockRun:
         for host in fallen:
             states[host].failed = True
 
-    # -- includes -----------------------------------------------------------------------------------------------------
-
-    def _include(self, task: Task, results: dict[str, dict[str, Any]]) -> None:
-        """Hosts that include the same with the same variables go through it together."""
-        groups: dict[str, tuple[dict[str, Any], list[str]]] = {}
-        for host, result in results.items():
-            for each in result.get("results", [result]):
-                if "_include" in each and not each.get("failed"):
-                    wanted = dict(each["_include"])
-                    names = {k: each[k] for k in (each.get("ansible_loop_var"), each.get("ansible_index_var")) if k}
-                    wanted["vars"] = {**names, **(wanted.get("vars") or {})}
-                    key = json.dumps(wanted, sort_keys=True, default=str)
-                    groups.setdefault(key, (wanted, []))[1].append(host)
-        for wanted, hosts in groups.values():
-            self.run(self._included(task, wanted), self.context.taking_part(hosts))
-
-    def _included(self, task: Task, wanted: dict[str, Any]) -> Sequence[Node]:
-        common = self._common(task, wanted)
-        directory = self.context.play.directory
-        if "role" in wanted:
-            _, nodes, handlers = self.context.loader.role(
-                wanted["role"], {}, common, directory, task.origin, **wanted.get("parts", {})
-            )
-            self.context.handlers.extend(handler for handler in handlers if handler not in self.context.handlers)
-            return nodes
-        path = find_task_file(wanted["file"], Path(task.origin.file), task.common.role)
-        if path is None:
-            raise InputError(f"there is no task file {wanted['file']}", where=task.origin)
-        return self.context.loader.task_file(path, common, directory)
-
-    def _common(self, task: Task, wanted: dict[str, Any]) -> Common:
-        """What holds in the included tasks: the include's keywords, but its own tags and conditions only judged it."""
-        outer = task.common
-        common = replace(outer, when=(), tags=task.outer_tags, notify=(), run_once=None, no_log=outer.no_log,
-                         vars=(*outer.vars, *([wanted["vars"]] if wanted.get("vars") else [])))  # fmt: skip
-        return common.inner(wanted.get("apply") or {})
-
-    # -- meta ---------------------------------------------------------------------------------------------------------
-
-    def _meta(self, results: dict[str, dict[str, Any]]) -> None:
+    def _role(self, block: Block, name: str, hosts: list[str]) -> None:
+        """A role of `roles:` or a dependency: not again where it ran with the same parameters."""
         states = self.context.states
-        for host, result in results.items():
-            wanted = result.get("_meta")
-            if wanted in ("end_host", "end_play", "end_batch"):
-                ended = [host] if wanted == "end_host" else list(self.context.variables.batch)
-                for name in ended:
-                    states[name].ended = True
-            elif wanted == "clear_facts":
-                states[host].facts.clear()
-            elif wanted == "clear_host_errors":
-                for state in states.values():
-                    state.failed = state.unreachable = False
-            elif wanted == "reset_connection":
-                self.context.connections.forget(host)
-        if any(result.get("_meta") == "flush_handlers" for result in results.values()):
-            self.flush_handlers(list(results))
+        fresh = [host for host in hosts if name not in states[host].roles_run]
+        self._block(block, fresh)
+        if any(self.context.options.selects(self._tasks.tags(task)) for task in block.tasks()):
+            for host in fresh:
+                states[host].roles_run.add(name)
 
-    def flush_handlers(self, hosts: list[str]) -> None:
-        """Notified handlers, in the order in which they are written, once per host."""
-        states, context = self.context.states, self.context
-        ran: set[int] = set()
-        while True:
-            todo = [(index, handler) for index, handler in enumerate(context.handlers) if index not in ran]
-            handler_at = next(((index, handler, waiting) for index, handler in todo
-                               if (waiting := self._waiting(handler, hosts))), None)  # fmt: skip
-            if handler_at is None:
-                break
-            index, handler, waiting = handler_at
-            ran.add(index)
-            self.task(handler, waiting, handler=True)
-        for host in hosts:
-            states[host].notified.clear()
-
-    def _waiting(self, handler: Task, hosts: list[str]) -> list[str]:
-        """Hosts on which somebody notified this handler."""
-        context = self.context
-        found = []
-        for host in hosts:
-            state = context.states[host]
-            if not (state.takes_part or (context.play.force_handlers and not state.unreachable and not state.ended)):
+    def _include(self, task: Task, results: dict[str, dict[str, object]]) -> None:
+        for group in self._includes.groups(results):
+            try:
+                included = self._includes.load(task, group)
+            except WxopsError as error:
+                self._tasks.fail(task, group.hosts, error)
                 continue
-            if state.notified and self._names(handler, host) & set(state.notified):
-                found.append(host)
-        return found
+            self.run(included, self.context.taking_part(group.hosts))
 
-    def _names(self, handler: Task, host: str) -> set[str]:
-        templar = self.context.variables.templar(host, handler.common)
-        own = str(templar.render(handler.name)) if handler.name else ""
-        role = handler.common.role
-        qualified = {f"{role.name} : {own}"} if role else set()
-        return {own, *qualified, *(str(templar.render(topic)) for topic in handler.listen)} - {""}
+    def _meta(self, task: Task, hosts: list[str]) -> None:
+        """Steer the play. What does not concern single hosts asks only the first one for its condition."""
+        wanted = str(task.arguments["_raw_params"])
+        asked = hosts if wanted in PER_HOST else hosts[:1]
+        agreed = [host for host in asked if self._tasks.holds(task, host)]
+        if wanted == "flush_handlers":
+            self.flush_handlers(agreed)
+        elif agreed:
+            steer(self.context, wanted, agreed, task)

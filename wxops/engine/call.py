@@ -28,7 +28,7 @@ class HostCall(Call):
 
     def run(self, module: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         coerced = host_signature(module).coerce(arguments, self._task.task.origin)
-        (result,) = self._task.on_host(module, [coerced], self.offers).values()
+        (result,) = self._task.on_host(module, [coerced], self.offers, self.templar).values()
         if result.get("failed"):
             raise TaskFailed(str(result.get("msg", "failed")), result)
         return result
@@ -70,10 +70,10 @@ class HostCall(Call):
         self._task.context.sleep(seconds)
 
     def socket(self, path: str) -> UnixSocket:
-        return self._task.open_socket(path)
+        return self._task.open_socket(path, self.templar)
 
     def boot_id(self) -> str:
-        return self._task.boot_id()
+        return self._task.boot_id(self.templar)
 
     def reconnect(self, timeout: float) -> None:
-        self._task.reconnect(timeout)
+        self._task.reconnect(timeout, self.templar)

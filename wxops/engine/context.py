@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
+from wxops.actions.catalog import Module
 from wxops.actions.catalog import module as module_named
 from wxops.engine.connections import Connections
 from wxops.engine.events import Event
@@ -28,7 +28,7 @@ class Interrupted(WxopsError):
 
 @dataclass
 class PlayContext:
-    """One play in a run."""
+    """One play in a run. ended: `meta: end_play` was met."""
 
     play: Play
     options: RunOptions
@@ -40,11 +40,17 @@ class PlayContext:
     secrets: SecretRegistry
     emit: Callable[[Event], None]
     stop: threading.Event
-    handlers: list[Task] = field(default_factory=list)
     name: str = ""
+    ended: bool = False
 
-    def module(self, task: Task) -> Any:
+    def module(self, task: Task) -> Module:
         return module_named(task.module, task.origin)
+
+    @property
+    def force_handlers(self) -> bool:
+        """Do handlers run also on a host that failed?"""
+        said = self.play.force_handlers
+        return self.options.force_handlers if said is None else bool(said)
 
     def sleep(self, seconds: float) -> None:
         """Wait, but not when the operator wants to stop."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wxops.actions.catalog import Module
-from wxops.engine.become import become_for
 from wxops.engine.call import HostCall
 from wxops.engine.events import Output
+from wxops.engine.judging import arrived, enough, failure, judged, of_loop, refused
 from wxops.engine.loops import Item, items_of
-from wxops.errors import HostUnreachable, InputError, TaskFailed, TemplateError, WxopsError
+from wxops.engine.place import Place, place_of, varies
+from wxops.errors import HostUnreachable, InputError, TaskFailed, TemplateError, UndefinedVariable, WxopsError
 from wxops.playbook.plays import Task
+from wxops.playbook.signature import boolean
 from wxops.playbook.templating import OMIT, Templar
 
 if TYPE_CHECKING:
@@ -33,94 +34,130 @@ class Outcome:
     items: list[tuple[Item, Result]]
 
 
-class HostTask:
-    """A task on one host. `target` is the host it acts on: the host itself, or the one it is delegated to."""
+@dataclass
+class _Message:
+    """Items that go to the same place for the same module."""
 
-    def __init__(self, context: PlayContext, task: Task, module: Module, host: str) -> None:
-        self.context, self.task, self.module, self.host = context, task, module, host
+    module: str
+    templar: Templar
+    indexes: list[int] = field(default_factory=list)
+    arguments: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def add(self, index: int, arguments: Mapping[str, Any]) -> None:
+        self.indexes.append(index)
+        self.arguments.append(arguments)
+
+
+class HostTask:
+    """A task on one host: rendered, run there or where it is delegated to, and judged."""
+
+    def __init__(self, context: PlayContext, task: Task, host: str, label: str) -> None:
+        self.context, self.task, self.host, self.label = context, task, host, label
+        self.module = context.module(task)
         self.templar = context.variables.templar(host, task.common)
-        self.search_path = context.variables.search_path(task.common)
         self.receive_at: Path | None = None
         self.check, self.diff = context.options.check, context.options.diff
-        self.label = task.label
+        self._varies = varies(task)
+        self._place: Place | None = None
+
+    @property
+    def search_path(self) -> list[Path]:
+        return self.context.variables.search_path(self.task.common)
+
+    def says(self, value: Any, unsure: bool = False) -> bool:
+        """A keyword that is true or false, or a template of it; not said is false. unsure: what holds if it fails."""
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        try:
+            return truth(self.templar.render(value))
+        except WxopsError:
+            return unsure
 
     def run(self) -> Outcome:
         """Do it. Raises HostUnreachable when the host is lost, WxopsError for what the operator wrote wrong."""
         common = self.task.common
         if common.check_mode is not None:
-            self.check = bool(self.templar.render(common.check_mode))
+            self.check = truth(self.templar.render(common.check_mode))
         if common.diff is not None:
-            self.diff = bool(self.templar.render(common.diff))
-        items = items_of(self.task, self.templar)
+            self.diff = truth(self.templar.render(common.diff))
+        try:
+            items = items_of(self.task, self.templar)
+        except UndefinedVariable:
+            items = self._without_items()
         if items is None:
-            item = Item(None, self.templar, None)
-            (result,) = self._run_items([item])
+            (result,) = self._run_items([Item(None, self.templar, None)])
             return Outcome(result, [])
-        if not items:
-            return Outcome(
-                {"changed": False, "skipped": True, "skipped_reason": "No items in the list", "results": []}, []
-            )
         results = self._run_items(items)
-        return Outcome(_of_loop(results), list(zip(items, results, strict=True)))
+        return Outcome(of_loop(results), list(zip(items, results, strict=False)))
+
+    def _without_items(self) -> list[Item] | None:
+        """A loop over what is not defined is no mistake where the condition would skip the task anyhow."""
+        refusal = refused(self.task, Item(None, self.templar, None))
+        if refusal is not None and refusal.get("skipped"):
+            return None
+        raise
 
     def _run_items(self, items: list[Item]) -> list[Result]:
         """A result for each item, in order. Items travel together unless the playbook needs them one by one."""
-        one_by_one = bool(self.task.until) or (self.task.loop is not None and self.task.loop.pause is not None)
-        results: list[Result] = [{} for _ in items]
-        waiting: list[int] = []
-        for index, item in enumerate(items):
-            refused = self._refused(item)
-            if refused is not None:
-                results[index] = refused
-            elif one_by_one or self.module.runs == "action":
-                results[index] = self._until(item)
-                self._pause(items, index)
-            else:
-                waiting.append(index)
-        answers = self._together([items[index] for index in waiting]) if waiting else []
-        for index, answer in zip(waiting, answers, strict=True):
-            results[index] = self._judged(items[index], answer)
+        refusals = [refused(self.task, item) for item in items] if not self._one_by_one else []
+        waiting = [item for item, refusal in zip(items, refusals, strict=False) if refusal is None]
+        if self._one_by_one:
+            return self._in_turn(items)
+        answers = iter(self._together(waiting) if waiting else [])
+        results = [refusal or self._judged(item, next(answers)) for item, refusal in zip(items, refusals, strict=True)]
         for item, result in zip(items, results, strict=True):
             item.mark(result)
         return results
 
-    def _refused(self, item: Item) -> Result | None:
-        """The result of an item whose condition does not hold or cannot be told."""
-        for condition in self.task.common.when:
-            try:
-                if not item.templar.condition(condition, where=self.task.origin):
-                    shown = condition if isinstance(condition, bool) else str(condition)
-                    return {"changed": False, "skipped": True, "skip_reason": "Conditional result was False",
-                            "false_condition": shown}  # fmt: skip
-            except TemplateError as error:
-                return failure(error)
-        return None
+    @property
+    def _one_by_one(self) -> bool:
+        """Must an item have ended before the next one is looked at?"""
+        task, loop = self.task, self.task.loop
+        return (
+            self.module.runs == "action" or bool(task.until) or task.retries is not None
+            or (loop is not None and (loop.pause is not None or bool(loop.break_when)))
+        )  # fmt: skip
+
+    def _in_turn(self, items: list[Item]) -> list[Result]:
+        results: list[Result] = []
+        for item in items:
+            if results:
+                self._pause(item)
+            result = refused(self.task, item) or self._until(item)
+            item.mark(result)
+            results.append(result)
+            if enough(self.task, item, result):
+                break
+        return results
 
     def _until(self, item: Item) -> Result:
         """Run one item, again and again until what the playbook waits for holds."""
-        if not self.task.until:
+        task = self.task
+        if not task.until and task.retries is None:
             return self._judged(item, self._alone(item))
-        retries = int(item.templar.render(self.task.retries) or DEFAULT_RETRIES)
-        delay = self.task.delay
-        seconds = float(item.templar.render(delay)) if delay is not None else DEFAULT_DELAY_S
+        retries = int(item.templar.render(task.retries) if task.retries is not None else DEFAULT_RETRIES)
+        seconds = float(item.templar.render(task.delay)) if task.delay is not None else DEFAULT_DELAY_S
         for attempt in range(1, retries + 2):
-            result = self._judged(item, self._alone(item), attempts=attempt)
-            scope = self._with_result(item, result)
-            if all(scope.condition(until, where=self.task.origin, what="until") for until in self.task.until):
+            result = self._judged(item, {**self._alone(item), "attempts": attempt})
+            if arrived(task, item, result):
                 return result
             if attempt <= retries:
                 self.context.sleep(seconds)
-        return {
-            **result,
-            "failed": True,
-            "attempts": retries,
-            "msg": result.get("msg") or f"after {retries} retries the condition does not hold",
-        }
+        message = result.get("msg") or f"after {retries} retries the condition does not hold"
+        return {**result, "failed": True, "attempts": retries, "msg": message}
 
-    def _pause(self, items: list[Item], index: int) -> None:
+    def _pause(self, item: Item) -> None:
         loop = self.task.loop
-        if loop is not None and loop.pause is not None and index < len(items) - 1:
-            self.context.sleep(float(items[index].templar.render(loop.pause)))
+        if loop is not None and loop.pause is not None:
+            self.context.sleep(float(item.templar.render(loop.pause)))
+
+    def _judged(self, item: Item, result: Result) -> Result:
+        was = bool(result.get("changed"))
+        after = judged(self.task, item, result)
+        if was and not after["changed"] and result.get("steps"):
+            with self._agent(item.templar) as agent:
+                agent.settle(result["steps"])
+        return after
 
     # -- running ------------------------------------------------------------------------------------------------------
 
@@ -137,25 +174,24 @@ class HostTask:
             return failure(error)
 
     def _together(self, items: list[Item]) -> list[Result]:
-        """Several items in one message to the host."""
+        """Several items in as few messages as they have places."""
         results: list[Result | None] = [None] * len(items)
-        calls: dict[str, tuple[list[int], list[Mapping[str, Any]]]] = {}
         offers: dict[str, Path | bytes] = {}
+        messages: dict[Any, _Message] = {}
         for index, item in enumerate(items):
             try:
                 name, arguments = self._for_host(item, offers)
-            except (InputError, TemplateError) as error:
-                results[index] = failure(error)
-                continue
+                place = repr(self.place(item.templar)) if self._varies else ""
             except TaskFailed as error:
                 results[index] = {"failed": True, "msg": error.what, **error.result}
-                continue
-            indexes, sent = calls.setdefault(name, ([], []))
-            indexes.append(index)
-            sent.append(arguments)
-        for name, (indexes, sent) in calls.items():
-            for position, result in self.on_host(name, sent, offers).items():
-                results[indexes[position]] = result
+            except (InputError, TemplateError) as error:
+                results[index] = failure(error)
+            else:
+                messages.setdefault((name, place), _Message(name, item.templar)).add(index, arguments)
+        for message in messages.values():
+            answers = self.on_host(message.module, message.arguments, offers, message.templar)
+            for position, result in answers.items():
+                results[message.indexes[position]] = result
         return [result if result is not None else {"failed": True, "msg": "no result"} for result in results]
 
     def _for_host(self, item: Item, offers: dict[str, Path | bytes]) -> tuple[str, Mapping[str, Any]]:
@@ -181,148 +217,63 @@ class HostTask:
         return self.module.signature.coerce(given, self.task.origin)
 
     def on_host(
-        self, name: str, items: list[Mapping[str, Any]], offers: Mapping[str, Path | bytes]
+        self, name: str, items: list[Mapping[str, Any]], offers: Mapping[str, Path | bytes], templar: Templar
     ) -> dict[int, Result]:
-        """Run a module of the agent for these arguments: index -> result."""
-        with self._agent() as agent:
+        """Run a module of the agent for these arguments, at the place of `templar`'s item: index -> result."""
+        about = self.place(templar).about
+        with self._agent(templar) as agent:
             for digest, content in offers.items():
                 agent.offer(digest, content)
             if self.receive_at is not None:
                 agent.receive_at(self.receive_at)
                 self.receive_at = None
-            return dict(agent.run(name, [dict(item) for item in items], output=self._show, **self._about()))
+            return dict(agent.run(name, [dict(item) for item in items], output=self._show, **about))
 
-    def open_socket(self, path: str) -> UnixSocket:
-        with self._agent() as agent:
+    def open_socket(self, path: str, templar: Templar) -> UnixSocket:
+        with self._agent(templar) as agent:
             connection: UnixSocket = agent.open_socket(path)
             return connection
 
-    def boot_id(self) -> str:
+    def boot_id(self, templar: Templar) -> str:
         """The id of the boot that the host is in."""
-        with self._agent() as agent:
+        with self._agent(templar) as agent:
             return str(agent.hello["boot_id"])
 
-    def reconnect(self, timeout: float) -> None:
+    def reconnect(self, timeout: float, templar: Templar) -> None:
         """Forget what is open to the host, then try once a second to reach it. Raises HostUnreachable."""
-        self.context.connections.forget(self._target()[0])
+        self.context.connections.forget(self.place(templar).host)
         deadline = time.monotonic() + timeout
         while True:
             try:
-                return self._ask_for_agent()
+                with self._agent(templar):
+                    return
             except HostUnreachable:
                 if time.monotonic() >= deadline:
                     raise
             self.context.sleep(1)
 
-    def _ask_for_agent(self) -> None:
-        with self._agent():
-            pass
+    def _agent(self, templar: Templar) -> Any:
+        place = self.place(templar)
+        return self.context.connections.agent(place.host, place.reach, place.become)
 
-    def _agent(self) -> Any:
-        target, variables = self._target()
-        return self.context.connections.agent(
-            target, variables, become_for(self.task.common, self.templar, self.context.options)
-        )
-
-    def _target(self) -> tuple[str, Mapping[str, Any]]:
-        """The host that it acts on, and the variables that say how that is reached."""
-        delegate = self.task.common.delegate_to
-        name = str(self.templar.render(delegate)) if delegate is not None else self.host
-        templar = self.templar if name == self.host else self.context.variables.templar(name)
-        return name, _Reach(templar, self.task, local=name in ("localhost", "127.0.0.1") and name != self.host)
-
-    def _about(self) -> dict[str, Any]:
-        """What the agent should know of the task beyond its arguments."""
-        common, task = self.task.common, self.task
+    def place(self, templar: Templar) -> Place:
+        """Where an item acts; the same for all items unless a template says otherwise."""
+        if self._place is not None and not self._varies:
+            return self._place
         about: dict[str, Any] = {"task": self.label, "check": self.check}
-        if common.environment:
-            merged: dict[str, str] = {}
-            for layer in common.environment:
-                merged.update({str(k): str(v) for k, v in (self.templar.render(layer) or {}).items()})
-            about["environment"] = merged
-        if task.rollback is not None:
-            about["rollback"] = str(self.templar.render(task.rollback))
-        if task.changed_when == (False,):
+        if self.task.changed_when == (False,):
             about["journaled"] = False
-        return about
+        self._place = place_of(self.context, self.task, self.host, templar, about)
+        return self._place
 
     def _show(self, stream: int, text: str) -> None:
-        if self.context.options.verbosity and not self.task.common.no_log:
+        if self.context.options.verbosity and not self.says(self.task.common.no_log, unsure=True):
             self.context.emit(Output(self.host, self.label, stream, self.context.secrets.mask(text.rstrip("\n"))))
 
-    # -- judging ------------------------------------------------------------------------------------------------------
 
-    def _judged(self, item: Item, result: Result, **more: Any) -> Result:
-        """The result after changed_when and failed_when."""
-        result = {"changed": False, **result, **more}
-        if result.get("skipped"):
-            return result
-        if result.get("failed"):
-            result.setdefault("failed", True)
-        scope = self._with_result(item, result)
-        try:
-            if self.task.changed_when is not None:
-                was = result["changed"]
-                result["changed"] = all(
-                    scope.condition(c, where=self.task.origin, what="changed_when") for c in self.task.changed_when
-                )
-                if was and not result["changed"] and result.get("steps"):
-                    self._settle(result["steps"])
-            if self.task.failed_when is not None:
-                failed = all(
-                    scope.condition(c, where=self.task.origin, what="failed_when") for c in self.task.failed_when
-                )
-                result["failed_when_result"] = result["failed"] = failed
-        except TemplateError as error:
-            return {**result, **failure(error)}
-        return result
-
-    def _all_hold(self, scope: Templar, conditions: tuple[Any, ...], what: str) -> bool:
-        return all(scope.condition(condition, where=self.task.origin, what=what) for condition in conditions)
-
-    def _settle(self, steps: list[int]) -> None:
-        with self._agent() as agent:
-            agent.settle(steps)
-
-    def _with_result(self, item: Item, result: Result) -> Templar:
-        """The scope in which a result is judged: it stands under the name that the task registers."""
-        own = dict(result)
-        own.setdefault("failed", False)
-        return item.templar.extended({self.task.register: own} if self.task.register else {})
-
-
-class _Reach(Mapping[str, Any]):
-    """The `ansible_*` variables of a host as they are read, with what the task itself says of the connection."""
-
-    def __init__(self, templar: Templar, task: Task, local: bool) -> None:
-        self._templar, self._namespace = templar, templar.namespace()
-        common = task.common
-        said = {"ansible_connection": common.connection, "ansible_user": common.remote_user,
-                "ansible_port": common.port, "ansible_timeout": common.timeout}  # fmt: skip
-        self._own = {name: templar.render(value) for name, value in said.items() if value is not None}
-        if local:
-            self._own.setdefault("ansible_connection", "local")
-
-    def __getitem__(self, name: str) -> Any:
-        return self._own[name] if name in self._own else self._namespace[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({**dict.fromkeys(self._namespace), **self._own})
-
-    def __len__(self) -> int:
-        return len(self._namespace)
-
-
-def failure(error: WxopsError) -> Result:
-    """An operator's error as a task's result."""
-    return {"failed": True, "changed": False, "msg": str(error)}
-
-
-def _of_loop(results: list[Result]) -> Result:
-    """What a loop comes to."""
-    whole: Result = {"results": results, "changed": any(result.get("changed") for result in results)}
-    if all(result.get("skipped") for result in results):
-        return {**whole, "skipped": True, "msg": "All items skipped"}
-    if any(result.get("failed") for result in results):
-        return {**whole, "failed": True, "msg": "One or more items failed"}
-    return {**whole, "msg": "All items completed"}
+def truth(value: Any) -> bool:
+    """What a keyword's value means: true, false, yes, no. Raises InputError for what is neither."""
+    try:
+        return value is not None and value != "" and boolean(value)
+    except ValueError as error:
+        raise InputError(f"a keyword {error}") from None

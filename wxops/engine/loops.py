@@ -43,12 +43,14 @@ def items_of(task: Task, templar: Templar) -> list[Item] | None:
         return None
     values = _values(loop, task, templar)
     items = []
+    extended = bool(templar.render(loop.extended))
+    everything = {"allitems": values} if templar.render(loop.extended_allitems) else {}
     for index, value in enumerate(values):
         names: dict[str, Any] = {loop.variable: value, "ansible_loop_var": loop.variable}
         if loop.index_variable:
-            names[loop.index_variable] = index
-        if loop.extended:
-            names["ansible_loop"] = _extended(values, index)
+            names.update({loop.index_variable: index, "ansible_index_var": loop.index_variable})
+        if extended:
+            names["ansible_loop"] = {**_extended(values, index), **everything}
         items.append(Item(value, templar.extended(names), loop, index))
     return items
 
@@ -69,7 +71,7 @@ def _values(loop: Loop, task: Task, templar: Templar) -> list[Any]:
 def _extended(values: list[Any], index: int) -> dict[str, Any]:
     """`ansible_loop` of loop_control.extended."""
     known: dict[str, Any] = {
-        "allitems": values, "index": index + 1, "index0": index, "revindex": len(values) - index,
+        "index": index + 1, "index0": index, "revindex": len(values) - index,
         "revindex0": len(values) - index - 1, "first": index == 0, "last": index == len(values) - 1,
         "length": len(values),
     }  # fmt: skip

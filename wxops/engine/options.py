@@ -19,6 +19,7 @@ class RunOptions:
     skip_tags: frozenset[str] = frozenset()
     extra_vars: Mapping[str, Any] = field(default_factory=dict)
     forks: int = 50
+    force_handlers: bool = False
     check: bool = False
     diff: bool = False
     verbosity: int = 0

@@ -34,7 +34,7 @@ def ping(inventory: Inventory, hosts: Sequence[str], options: RunOptions) -> Ite
     def ask(host: str) -> PingResult:
         templar = Templar({**inventory.variables(host), **options.extra_vars}, vault=options.vault)
         try:
-            become = become_for(Common(), templar, options)
+            become = become_for(Common(), templar, templar.namespace(), options)
             with connections.agent(host, templar.namespace(), become) as agent:
                 return PingResult(host, agent.hello["python"], "root" if agent.hello["euid"] == 0 else "a user")
         except HostUnreachable as error:

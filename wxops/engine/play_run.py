@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import wait
 from dataclasses import replace
 from pathlib import Path
@@ -12,28 +12,32 @@ from typing import Any
 from wxops.engine.blocks import BlockRun
 from wxops.engine.context import PlayContext
 from wxops.engine.events import PlayStarted
+from wxops.engine.handlers import Handlers
 from wxops.errors import InputError
 from wxops.playbook.plays import Play, Task
-from wxops.playbook.roles import Read
 from wxops.playbook.source import SourceDict, SourceList
 from wxops.playbook.templating import Templar
 
 
-def run_play(context: PlayContext, hosts: list[str]) -> None:
-    """Run a play on its hosts, batch after batch. A batch in which every host failed ends the play."""
-    play = context.play
-    context.emit(PlayStarted(context.name, tuple(hosts)))
-    for batch in batches(hosts, play.serial):
+def run_play(context: PlayContext, hosts: list[str]) -> bool:
+    """Run a play on its hosts, batch after batch. False when all hosts of a batch failed: that ends the run."""
+    states = context.states
+    serial = context.variables.templar(hosts[0]).render(list(context.play.serial))
+    for batch in batches(hosts, tuple(_flat(serial)), context.play):
         context.variables.batch = batch
+        context.emit(PlayStarted(context.name, tuple(batch)))
         present = context.taking_part(batch)
         if present:
             _batch(context, present)
-        if batch and not any(not (s.failed or s.unreachable) for s in (context.states[host] for host in batch)):
+        if len(present) == len(batch) and all(states[host].lost and not states[host].forgiven for host in batch):
+            return False
+        if context.ended:
             break
+    return True
 
 
 def _batch(context: PlayContext, hosts: list[str]) -> None:
-    blocks = BlockRun(context)
+    blocks = BlockRun(context, Handlers(context, context.play.handlers))
     if context.play.strategy == "linear" or len(hosts) == 1:
         _sections(context, blocks, hosts)
         return
@@ -44,62 +48,81 @@ def _batch(context: PlayContext, hosts: list[str]) -> None:
 
 
 def _sections(context: PlayContext, blocks: BlockRun, hosts: list[str]) -> None:
-    gather = _gathering(context.play)
-    if gather is not None and context.options.selects(frozenset({"always"})):
-        fresh = [host for host in hosts if context.play.gather_facts is True or not context.states[host].facts]
-        if fresh:
-            blocks.task(gather, fresh)
+    _facts(context, blocks, hosts)
     for section in context.play.sections:
         blocks.run([section], hosts)
         blocks.flush_handlers(hosts)
 
 
-def _gathering(play: Play) -> Task | None:
+def _facts(context: PlayContext, blocks: BlockRun, hosts: list[str]) -> None:
+    """Ask the hosts for their facts where the play wants it; `vars_files` may need them."""
+    play = context.play
+    reader = vars_files(play, context.loader.known.read)
+    if play.vars_files:
+        context.variables.learn_files(hosts, reader)
+    wanted = context.variables.templar(hosts[0]).render(play.gather_facts)
+    if str(wanted).lower() in ("no", "false"):
+        return
+    fresh = [host for host in hosts if str(wanted) != "smart" or not context.states[host].facts]
+    if fresh:
+        blocks.task(_setup(play), fresh)
+    if play.vars_files:
+        context.variables.learn_files(hosts, reader)
+
+
+def _setup(play: Play) -> Task:
     """The task that asks the hosts for their facts."""
-    wanted = play.gather_facts
-    if wanted is False or (isinstance(wanted, str) and wanted.lower() in ("no", "false")):
-        return None
     arguments = SourceDict(play.origin)
     for name in ("gather_subset", "gather_timeout"):
         if getattr(play, name) is not None:
             arguments[name] = getattr(play, name)
-    common = replace(play.common, tags=frozenset({"always"}), delegate_to=None)
+    common = replace(play.common, tags=play.common.tags | {"always"}, delegate_to=None)
     return Task(origin=play.origin, module="setup", arguments=arguments, common=common, name="Gathering Facts")
 
 
-def batches(hosts: list[str], serial: tuple[Any, ...]) -> Iterator[list[str]]:
+def batches(hosts: list[str], serial: tuple[Any, ...], play: Play) -> Iterator[list[str]]:
     """`serial`: numbers and percentages; the last one holds for all that remain."""
     rest, at = list(hosts), 0
     if not serial:
         yield rest
         return
     while rest:
-        size = _batch_size(serial[min(at, len(serial) - 1)], len(hosts))
+        size = _batch_size(serial[min(at, len(serial) - 1)], len(hosts), play)
         yield rest[:size]
         rest, at = rest[size:], at + 1
 
 
-def _batch_size(size: Any, total: int) -> int:
+def _batch_size(size: Any, total: int, play: Play) -> int:
     match = re.fullmatch(r"(\d+)(%?)", str(size).strip())
     if match is None:
-        raise InputError(
-            f"serial should be a number or a percentage, not {size!r}", where=getattr(size, "origin", None)
-        )
+        raise InputError(f"serial should be a number or a percentage, not {size!r}", where=play.origin)
     number = int(match.group(1))
     if match.group(2):
         return max(1, total * number // 100)
     return number or total
 
 
-def vars_files(play: Play, templar: Templar, read: Read) -> dict[str, Any]:
-    """The variables of `vars_files`; of a list in it, the first file that exists."""
-    found: dict[str, Any] = {}
-    for entry in play.vars_files:
-        choices = [str(templar.render(name)) for name in (entry if isinstance(entry, SourceList) else [entry])]
-        paths = [play.directory / Path(name).expanduser() for name in choices]
-        path = next((path for path in paths if path.is_file()), None)
-        if path is None:
-            where = getattr(entry, "origin", play.origin)
-            raise InputError(f"there is no file of variables {' or '.join(choices)}", where=where)
-        found.update(read(path))
-    return found
+def _flat(values: list[Any]) -> list[Any]:
+    """A template may stand for the whole list."""
+    return [each for value in values for each in (value if isinstance(value, list) else [value])]
+
+
+def vars_files(play: Play, read: Callable[[Path], Mapping[str, Any]]) -> Callable[[Templar], dict[str, Any]]:
+    """Reads the `vars_files` of a play for a host; of a list in it, the first file that exists. Each is read once."""
+    known: dict[Path, Mapping[str, Any]] = {}
+
+    def of_host(templar: Templar) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for entry in play.vars_files:
+            choices = [str(templar.render(name)) for name in (entry if isinstance(entry, SourceList) else [entry])]
+            paths = [play.directory / Path(name).expanduser() for name in choices]
+            path = next((path for path in paths if path.is_file()), None)
+            if path is None:
+                where = getattr(entry, "origin", play.origin)
+                raise InputError(f"there is no file of variables {' or '.join(choices)}", where=where)
+            if path not in known:
+                known[path] = read(path)
+            found.update(known[path])
+        return found
+
+    return of_host

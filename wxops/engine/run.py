@@ -12,18 +12,19 @@ from typing import Any
 from wxops.actions.catalog import module as module_named
 from wxops.engine.connections import Connections
 from wxops.engine.context import Interrupted, PlayContext
-from wxops.engine.events import Event, Notice, Recap, RunStarted
+from wxops.engine.events import Event, Notice, PlayStarted, Recap, RunStarted
 from wxops.engine.options import RunOptions
-from wxops.engine.play_run import run_play, vars_files
+from wxops.engine.play_run import run_play
 from wxops.engine.record import RunRecord, describe, new_run_id
 from wxops.engine.state import HostState
 from wxops.engine.variables import Variables
-from wxops.errors import InputError
+from wxops.errors import InputError, TemplateError
 from wxops.playbook import data_file
 from wxops.playbook.inventory import Inventory
 from wxops.playbook.loader import Loader
 from wxops.playbook.plays import Play
 from wxops.playbook.secrets import SecretRegistry
+from wxops.playbook.task_loader import Known
 from wxops.playbook.templating import Templar
 from wxops.transport.agent import RunIdentity
 
@@ -49,21 +50,28 @@ class Project:
         for secret in (options.become_password, options.password):
             if secret:
                 secrets.add(secret)
-        known = Templar(dict(options.extra_vars), vault=options.vault, secrets=secrets)
 
         def read(path: Path) -> Mapping[str, Any]:
             return data_file.variables(str(path), options.vault, secrets)
 
-        loader = Loader(module_named, read, options.roles_path, known.render)
+        def render(value: Any, variables: Mapping[str, Any]) -> Any:
+            return Templar({**variables, **options.extra_vars}, vault=options.vault, secrets=secrets).render(value)
+
+        loader = Loader(Known(module_named, read, options.roles_path, render))
         plays = [play for path in playbooks for play in loader.playbook(path)]
         project = cls(inventory, tuple(playbooks), plays, loader, options, secrets)
         for play in plays:
             project.hosts(play)
         return project
 
+    def given(self, variables: Mapping[str, Any]) -> Templar:
+        """What is known before a host is: these variables, and over them those of -e."""
+        extra = self.options.extra_vars
+        return Templar({**variables, **extra}, vault=self.options.vault, secrets=self.secrets)
+
     def hosts(self, play: Play) -> list[str]:
         """The hosts of a play, within the limit, in the inventory's order."""
-        pattern = Templar(dict(self.options.extra_vars), vault=self.options.vault).render(play.hosts)
+        pattern = self.given(play.vars).render(play.hosts)
         return [host.name for host in self.inventory.select(pattern, self.options.limit)]
 
 
@@ -95,7 +103,8 @@ class Run:
             try:
                 tell(RunStarted(self.run, tuple(map(str, self.project.playbooks)), options.check))
                 for play in self.project.plays:
-                    self._play(play, states, connections, pool, tell, stop)
+                    if not self._play(play, states, connections, pool, tell, stop):
+                        break
                 code = exit_code(states)
             except (KeyboardInterrupt, Interrupted):
                 stop.set()
@@ -111,29 +120,29 @@ class Run:
     def _play(
         self, play: Play, states: dict[str, HostState], connections: Connections, pool: ThreadPoolExecutor, tell: Emit,
         stop: threading.Event,
-    ) -> None:  # fmt: skip
+    ) -> bool:  # fmt: skip
+        """Run one play; False when the run ends with it."""
         project = self.project
         hosts = project.hosts(play)
+        if not hosts:
+            name = _named(play, project.given(play.vars))
+            tell(PlayStarted(name, ()))
+            tell(Notice(f"play {name}: no hosts matched"))
+            return True
         for host in hosts:
-            states.setdefault(host, HostState(host)).ended = False
-        hosts = [host for host in hosts if states[host].takes_part]
-        variables = Variables(project.inventory, project.options, states, project.secrets, play, hosts=hosts)
-        variables.prompted = self._prompted(play)
-        variables.play_vars = play.vars
-        for host in hosts:
+            states.setdefault(host, HostState(host)).begin_play()
             project.inventory.variables(host, str(play.directory))
         project.secrets.add(project.inventory.secrets())
-        if hosts:
-            variables.vars_files = vars_files(play, variables.templar(hosts[0]), project.loader.read)
-        name = str(variables.templar(hosts[0] if hosts else "localhost").render(play.name or play.hosts))
+        prompted = self._prompted(play)
+        name = _named(play, project.given({**play.vars, **prompted}))
+        variables = Variables(
+            project.inventory, project.options, states, project.secrets, play, name, prompted, hosts=hosts, batch=hosts
+        )
         context = PlayContext(
             play, project.options, variables, states, connections, pool, project.loader, project.secrets, tell, stop,
-            list(play.handlers), name,
+            name,
         )  # fmt: skip
-        if not hosts:
-            tell(Notice(f"play {name}: no hosts matched"))
-            return
-        run_play(context, hosts)
+        return run_play(context, hosts)
 
     def _prompted(self, play: Play) -> dict[str, Any]:
         """Answers to vars_prompt; a variable given with -e is not asked for."""
@@ -164,8 +173,17 @@ class _Teller:
             self._emit(event)
 
 
+def _named(play: Play, templar: Templar) -> str:
+    """The play's name, or else its pattern of hosts; as written where a template cannot be told."""
+    hosts = ",".join(map(str, play.hosts)) if isinstance(play.hosts, list) else play.hosts
+    try:
+        return str(templar.render(play.name or hosts))
+    except TemplateError:
+        return str(play.name or hosts)
+
+
 def exit_code(states: Mapping[str, HostState]) -> int:
     """As ansible-playbook: 2 when a task failed somewhere, 4 when a host could not be reached; failures first."""
-    if any(state.counts["failed"] for state in states.values()):
+    if any(state.failed and not state.forgiven for state in states.values()):
         return EXIT_FAILED
-    return EXIT_UNREACHABLE if any(state.counts["unreachable"] for state in states.values()) else 0
+    return EXIT_UNREACHABLE if any(state.unreachable and not state.forgiven for state in states.values()) else 0

@@ -7,41 +7,62 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wxops.engine.events import COUNTS, Status
+from wxops.playbook.plays import Role
 
 
 @dataclass
 class HostState:
-    """One host in one run. `registered` also holds what set_fact set; names in `facts` begin with ansible_."""
+    """One host in one run.
+
+    facts: names begin with ansible_; ansible_facts has the same under short names. registered: also what set_fact set.
+    notified, roles_run, left_role: of the play at hand; handlers to run, roles that ran, the role it left early.
+    rescuers: how many blocks with a rescue it is in now. forgiven: what failed in this play keeps it from no other.
+    """
 
     name: str
     facts: dict[str, Any] = field(default_factory=dict)
+    ansible_facts: dict[str, Any] = field(default_factory=dict)
     registered: dict[str, Any] = field(default_factory=dict)
     included: dict[str, Any] = field(default_factory=dict)
-    notified: list[str] = field(default_factory=list)
+    notified: set[tuple[int, int]] = field(default_factory=set)
+    roles_run: set[str] = field(default_factory=set)
+    left_role: Role | None = None
     failed: bool = False
     unreachable: bool = False
     ended: bool = False
-    failed_task: Mapping[str, Any] | None = None
-    failed_result: Mapping[str, Any] | None = None
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+    forgiven: bool = False
     rescuers: int = 0
-    """How many blocks with a rescue it is in now."""
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+
+    @property
+    def lost(self) -> bool:
+        return self.failed or self.unreachable
 
     @property
     def takes_part(self) -> bool:
         return not (self.failed or self.unreachable or self.ended)
 
-    def count(self, status: Status) -> None:
+    def begin_play(self) -> None:
+        """What was of the last play is over."""
+        if self.forgiven:
+            self.failed = self.unreachable = self.forgiven = False
+        self.ended, self.left_role = False, None
+        self.notified.clear()
+        self.roles_run.clear()
+
+    def count(self, status: Status, changed: bool = False) -> None:
         """As Ansible's recap counts: a changed task is also ok, an ignored one too."""
         self.counts[status] += 1
         if status in ("changed", "ignored"):
             self.counts["ok"] += 1
+        if status == "ignored" and changed:
+            self.counts["changed"] += 1
 
     def learn(self, facts: Mapping[str, Any]) -> None:
         """Facts that a module returned."""
         self.facts.update(facts)
+        self.ansible_facts.update({name.removeprefix("ansible_"): value for name, value in facts.items()})
 
-    @property
-    def ansible_facts(self) -> dict[str, Any]:
-        """The facts under their short names, as `ansible_facts` has them."""
-        return {name.removeprefix("ansible_"): value for name, value in self.facts.items()}
+    def forget_facts(self) -> None:
+        self.facts.clear()
+        self.ansible_facts.clear()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Any
 
 from wxops.engine.context import PlayContext
 from wxops.engine.events import Status, TaskResult, TaskStarted
-from wxops.engine.host_task import HostTask, Outcome, failure
+from wxops.engine.handlers import Handlers
+from wxops.engine.host_task import HostTask, Outcome, truth
+from wxops.engine.judging import failure, refused, registered
+from wxops.engine.loops import Item
 from wxops.errors import HostUnreachable, WxopsError
-from wxops.playbook.plays import Task
+from wxops.playbook.jinja.embedded import has_template
+from wxops.playbook.plays import Task, as_tags
 
 Results = dict[str, dict[str, Any]]
 CENSORED = {"censored": "the output is hidden because the task says no_log: true"}
@@ -20,17 +24,15 @@ CENSORED = {"censored": "the output is hidden because the task says no_log: true
 class TaskRun:
     """Runs tasks of one play, one after the other, each on several hosts at the same time."""
 
-    def __init__(self, context: PlayContext) -> None:
-        self.context = context
+    def __init__(self, context: PlayContext, handlers: Handlers) -> None:
+        self.context, self._handlers = context, handlers
 
     def run(self, task: Task, hosts: list[str], handler: bool = False) -> Results:
         """The results by host. Hosts that fail are marked so in their state."""
         context = self.context
         context.stop_if_asked()
         name = self._name(task, hosts[0])
-        once = task.common.run_once is not None and context.variables.templar(hosts[0], task.common).render(
-            task.common.run_once
-        )
+        once = task.common.run_once is not None and truth(self._rendered(task.common.run_once, task, hosts[0]))
         doing = hosts[:1] if once else hosts
         context.emit(TaskStarted(context.name, name, task.module, tuple(doing), handler))
         results = self._all(task, name, doing)
@@ -39,14 +41,40 @@ class TaskRun:
         self._fail_together(task, hosts, results)
         return results
 
+    def tags(self, task: Task) -> frozenset[str]:
+        """The task's tags; a template among them knows what the play knows."""
+        tags = task.common.tags
+        if not any(map(has_template, tags)):
+            return tags
+        return as_tags([self._rendered(tag, task, self.context.variables.hosts[0]) for tag in tags])
+
+    def holds(self, task: Task, host: str) -> bool:
+        """Do the conditions of a task hold on a host? One that cannot be told fails the host."""
+        result = refused(task, Item(None, self.context.variables.templar(host, task.common), None))
+        if result is not None and result.get("failed"):
+            self._conclude(self._host_task(task, host, self._name(task, host)), Outcome(result, []), "failed", 0)
+        return result is None
+
+    def fail(self, task: Task, hosts: Sequence[str], error: WxopsError) -> None:
+        """The hosts fail in a task for a reason that lies in the playbook."""
+        for host in hosts:
+            host_task = self._host_task(task, host, self._name(task, host))
+            self._conclude(host_task, Outcome(failure(error), []), self._fallen(host), 0)
+
+    def _host_task(self, task: Task, host: str, name: str) -> HostTask:
+        return HostTask(self.context, task, host, name)
+
+    def _rendered(self, value: Any, task: Task, host: str) -> Any:
+        return self.context.variables.templar(host, task.common).render(value)
+
     def _name(self, task: Task, host: str) -> str:
         """The task's name with its templates; as written where they cannot be told yet."""
-        try:
-            name = (
-                str(self.context.variables.templar(host, task.common).render(task.name)) if task.name else task.module
-            )
-        except WxopsError:
-            name = str(task.name)
+        name = str(task.name) if task.name else task.module
+        if has_template(name):
+            try:
+                name = str(self._rendered(task.name, task, host))
+            except WxopsError:
+                name = str(task.name)
         name = self.context.secrets.mask(name)
         return f"{task.common.role.name} : {name}" if task.common.role else name
 
@@ -67,117 +95,125 @@ class TaskRun:
 
     def _one(self, task: Task, name: str, host: str) -> dict[str, Any]:
         """One host's part, from rendering to counting. Never raises for what went wrong on that host."""
-        context, started, lost = self.context, time.perf_counter(), False
+        started = time.perf_counter()
+        host_task = self._host_task(task, host, name)
         try:
-            host_task = HostTask(context, task, context.module(task), host)
-            host_task.label = name
             outcome = host_task.run()
+            status = self._status(host_task, outcome.result)
         except HostUnreachable as error:
-            outcome, lost = Outcome({"unreachable": True, "changed": False, "msg": str(error)}, []), True
+            outcome = Outcome({"unreachable": True, "changed": False, "msg": str(error)}, [])
+            status = "ignored" if host_task.says(task.common.ignore_unreachable) else "unreachable"
         except WxopsError as error:
             outcome = Outcome(failure(error), [])
-        ms = round((time.perf_counter() - started) * 1000, 1)
-        status: Status = "unreachable" if lost else self._status(task, host, outcome.result)
-        self._conclude(task, name, host, outcome, status, ms)
+            status = self._status(host_task, outcome.result)
+        self._conclude(host_task, outcome, status, round((time.perf_counter() - started) * 1000, 1))
         return outcome.result
 
-    def _status(self, task: Task, host: str, result: Mapping[str, Any]) -> Status:
+    def _status(self, host_task: HostTask, result: Mapping[str, Any]) -> Status:
         if result.get("failed"):
-            if self._flag(task.common.ignore_errors, task, host):
-                return "ignored"
-            return "rescued" if self.context.states[host].rescuers else "failed"
+            return "ignored" if host_task.says(host_task.task.common.ignore_errors) else self._fallen(host_task.host)
         if result.get("skipped"):
             return "skipped"
         return "changed" if result.get("changed") else "ok"
 
-    def _flag(self, value: Any, task: Task, host: str) -> bool:
-        return value is not None and bool(self.context.variables.templar(host, task.common).render(value))
+    def _fallen(self, host: str) -> Status:
+        return "rescued" if self.context.states[host].rescuers else "failed"
 
-    def _conclude(self, task: Task, name: str, host: str, outcome: Outcome, status: Status, ms: float) -> None:
+    def _conclude(self, host_task: HostTask, outcome: Outcome, status: Status, ms: float) -> None:
         """What a result leads to: variables, handlers, the host's fate, counts and events."""
-        state, result = self.context.states[host], outcome.result
-        if status == "unreachable" and self._flag(task.common.ignore_unreachable, task, host):
-            status = "ignored"
+        task, host, result = host_task.task, host_task.host, outcome.result
+        state = self.context.states[host]
         if task.register:
-            state.registered[task.register] = result
-        for each in [result, *(item for _, item in outcome.items)]:
-            self._learn(task, host, each)
-        if status == "changed":
-            self._notify(task, host)
+            state.registered[task.register] = registered(result)
+        for item, each in outcome.items or [(Item(None, host_task.templar, None), result)]:
+            self._learn(task, self._whose_facts(host_task, item), each)
+        if status == "changed" and task.common.notify:
+            self._notify(host_task)
         if status in ("failed", "rescued", "unreachable"):
             state.failed = status != "unreachable"
             state.unreachable = status == "unreachable"
-            state.failed_task = {"name": name, "action": task.module, "args": task.arguments, "path": str(task.origin)}
-            state.failed_result = result
-        state.count("failed" if status == "rescued" else status)
-        self._tell(task, name, host, outcome, status, ms)
+            state.registered["ansible_failed_task"] = {
+                "name": host_task.label, "action": task.module, "args": task.arguments, "path": str(task.origin),
+            }  # fmt: skip
+            state.registered["ansible_failed_result"] = registered(result)
+        state.count(status, bool(result.get("changed")))
+        self._tell(host_task, outcome, status, ms)
+
+    def _whose_facts(self, host_task: HostTask, item: Item) -> str:
+        common = host_task.task.common
+        if common.delegate_to is not None and host_task.says(common.delegate_facts):
+            return str(item.templar.render(common.delegate_to))
+        return host_task.host
 
     def _learn(self, task: Task, host: str, result: Mapping[str, Any]) -> None:
         """Variables that a result carries: facts, and what set_fact and include_vars set."""
-        state = self.context.states[host]
         facts = result.get("ansible_facts")
         if not facts or result.get("failed"):
             return
+        state = self.context.variables.state(host)
         if task.module == "set_fact":
             state.registered.update(facts)
             if result.get("_cacheable"):
-                state.facts.update(facts)
+                state.learn(facts)
         elif task.module == "include_vars":
             state.included.update(facts)
         else:
             state.learn(facts)
 
-    def _notify(self, task: Task, host: str) -> None:
-        templar, state = self.context.variables.templar(host, task.common), self.context.states[host]
-        for entry in task.common.notify:
-            names = templar.render(entry)
+    def _notify(self, host_task: HostTask) -> None:
+        for entry in host_task.task.common.notify:
+            names = host_task.templar.render(entry)
             for name in names if isinstance(names, list) else [names]:
-                if name not in state.notified:
-                    state.notified.append(str(name))
+                self._handlers.notify(str(name), host_task.host, host_task.task)
 
-    def _tell(self, task: Task, name: str, host: str, outcome: Outcome, status: Status, ms: float) -> None:
-        context = self.context
-        hidden = self._flag(task.common.no_log, task, host)
+    def _tell(self, host_task: HostTask, outcome: Outcome, status: Status, ms: float) -> None:
+        context, task, host = self.context, host_task.task, host_task.host
+        hidden = host_task.says(task.common.no_log, unsure=True)
 
         def told(result: Mapping[str, Any]) -> dict[str, Any]:
             if hidden:
                 return {**CENSORED, "changed": bool(result.get("changed"))}
-            masked: dict[str, Any] = context.secrets.mask_data(dict(result))
+            shown = {name: value for name, value in result.items() if not name.startswith("_")}
+            masked: dict[str, Any] = context.secrets.mask_data(shown)
             return masked
 
-        where = str(task.origin)
+        def tell(status: Status, ms: float, result: Mapping[str, Any], **of_item: Any) -> None:
+            about = (host, context.name, host_task.label, task.module, status, ms, told(result))
+            context.emit(TaskResult(*about, where=str(task.origin), **of_item))
+
         for item, result in outcome.items:
-            item_status = self._status(task, host, result)
             label = CENSORED["censored"] if hidden else context.secrets.mask_data(item.label)
-            item_ms = float(result.get("ms", 0))
-            context.emit(
-                TaskResult(
-                    host, context.name, name, task.module, item_status, item_ms, told(result), label, True, where
-                )
-            )
-        context.emit(TaskResult(host, context.name, name, task.module, status, ms, told(outcome.result), where=where))
+            tell(self._status(host_task, result), float(result.get("ms", 0)), result, item=label, is_item=True)
+        tell(status, ms, outcome.result)
 
     def _share(self, task: Task, hosts: list[str], result: dict[str, Any]) -> None:
         """run_once: the others know what came out, and share its failure."""
         first, *others = hosts
+        delegated = task.common.delegate_facts is not None
         for host in others:
             state = self.context.states[host]
             if task.register:
-                state.registered[task.register] = result
-            self._learn(task, host, result)
+                state.registered[task.register] = registered(result)
+            if not delegated:
+                for each in result.get("results", [result]):
+                    self._learn(task, host, each)
             if self.context.states[first].failed:
                 state.failed = True
 
     def _fail_together(self, task: Task, hosts: list[str], results: Results) -> None:
         """any_errors_fatal and max_fail_percentage: one host's failure ends the play for all."""
         context = self.context
-        lost = [host for host in results if not context.states[host].takes_part and not context.states[host].ended]
-        if not lost:
+        if not any(context.states[host].lost for host in results):
             return
-        allowed = context.play.max_fail_percentage
         everyone = list(context.variables.batch)
-        gone = [host for host in everyone if context.states[host].failed or context.states[host].unreachable]
-        too_many = allowed is not None and len(gone) * 100 / max(1, len(everyone)) > float(allowed)
-        if too_many or self._flag(task.common.any_errors_fatal, task, hosts[0]):
-            for host in everyone:
-                context.states[host].failed = context.states[host].failed or not context.states[host].unreachable
+        if self._too_many(everyone) or truth(self._rendered(task.common.any_errors_fatal, task, hosts[0])):
+            for host in context.taking_part(everyone):
+                context.states[host].failed = True
+
+    def _too_many(self, everyone: list[str]) -> bool:
+        allowed = self.context.play.max_fail_percentage
+        if allowed is None:
+            return False
+        lost = sum(self.context.states[host].lost for host in everyone)
+        most = float(self.context.variables.templar(everyone[0]).render(allowed))
+        return lost * 100 / max(1, len(everyone)) > most

@@ -1,9 +1,14 @@
-"""Which value a variable has on a host in a task: the layers of Ansible's precedence, highest first."""
+"""Which value a variable has on a host in a task: the layers of Ansible's precedence, highest first.
+
+What does not change from task to task is put together once per host and role; a task adds only its own layers.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,91 +16,165 @@ from typing import Any
 import wxops
 from wxops.engine.options import RunOptions
 from wxops.engine.state import HostState
+from wxops.errors import UndefinedVariable
 from wxops.playbook.inventory import Inventory
-from wxops.playbook.plays import Common, Play
+from wxops.playbook.plays import Common, Play, Role
 from wxops.playbook.secrets import SecretRegistry
 from wxops.playbook.templating import OMIT, Templar
 
 ANSIBLE_VERSION = {"full": "2.19.0", "major": 2, "minor": 19, "revision": 0, "string": "2.19.0"}
 """The version whose language wxops speaks; roles ask for it."""
 
+Layers = tuple[Any, ...]
+Key = tuple[str, int]
+"""A host, and the identity of a role."""
+
+
+class Computed(dict[str, Any]):
+    """Variables whose value is made when it is read."""
+
+    def __getitem__(self, name: str) -> Any:
+        make: Callable[[], Any] = super().__getitem__(name)
+        return make()
+
 
 @dataclass
 class Variables:
-    """The variables of one play, for all its hosts."""
+    """The variables of one play, for all its hosts. hosts: those of the play, failed ones too."""
 
     inventory: Inventory
     options: RunOptions
-    states: Mapping[str, HostState]
+    states: dict[str, HostState]
     secrets: SecretRegistry
     play: Play | None = None
-    play_vars: Mapping[str, Any] = field(default_factory=dict)
-    vars_files: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
     prompted: Mapping[str, Any] = field(default_factory=dict)
     hosts: Sequence[str] = ()
     batch: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        self._public_roles = self.play.roles if self.play else ()
+        self._of_play = self._magic_of_play()
+        self._computed = self._magic_that_changes()
+        self._files: dict[str, Mapping[str, Any]] = {}
+        self._above: dict[Key, Layers] = {}
+        self._below: dict[Key, Layers] = {}
+
     def templar(self, host: str, common: Common | None = None) -> Templar:
         """A templar with everything that holds for this host in a task with these keywords."""
-        return Templar(
-            ChainMap(*self._layers(host, common)), search_path=self.search_path(common), vault=self.options.vault,
-            secrets=self.secrets,
-        )  # fmt: skip
+        return self._templar(self._layers(host, common), common)
 
     def search_path(self, common: Common | None) -> list[Path]:
-        """Where templates and files are looked for: the role, then the playbook."""
-        folders = [common.role.path] if common and common.role else []
+        """Where templates and files are looked for: the role and those that included it, then the playbook."""
+        role = common.role if common else None
+        folders = [each.path for each in (role, *role.parents)] if role else []
         return [*folders, *([self.play.directory] if self.play else [])]
 
-    def _layers(self, host: str, common: Common | None) -> list[dict[str, Any]]:
-        state = self.states.get(host) or HostState(host)
+    def make_public(self, role: Role) -> None:
+        """From now on the whole play sees a role's variables."""
+        self._public_roles = (*self._public_roles, role)
+        self._below = {}
+
+    def learn_files(self, hosts: Sequence[str], files: Callable[[Templar], Mapping[str, Any]]) -> None:
+        """Read `vars_files` for these hosts. One whose name cannot be told yet (it needs facts) is left for later."""
+        for host in hosts:
+            with contextlib.suppress(UndefinedVariable):
+                self._files[host] = files(self.templar(host))
+        self._below = {}
+
+    def about_host(self, host: str) -> Templar:
+        """A host as `hostvars` shows it: without what the play and its roles say."""
+        state = self.state(host)
+        above = self._fixed_above(host, None)
+        return self._templar((*above, state.registered, state.included, state.facts, self._inventory(host)), None)
+
+    # -- layers -------------------------------------------------------------------------------------------------------
+
+    def _templar(self, layers: Layers, common: Common | None) -> Templar:
+        return Templar(
+            ChainMap(*layers), search_path=self.search_path(common), vault=self.options.vault, secrets=self.secrets
+        )
+
+    def state(self, host: str) -> HostState:
+        """What the run knows of a host, be it of this play or not."""
+        return self.states.get(host) or self.states.setdefault(host, HostState(host))
+
+    def _layers(self, host: str, common: Common | None) -> Layers:
+        state = self.state(host)
         role = common.role if common else None
-        play_roles = self.play.roles if self.play else ()
-        layers: list[Any] = [self._magic(host, state, common), self.options.extra_vars]
-        if role:
-            layers.append(role.params)
-        layers += [state.registered, state.included]
-        layers += reversed(common.vars if common else ())
-        if role:
-            layers.append(role.vars)
-        layers += [used.vars for used in reversed(play_roles)]
-        layers += [self.vars_files, self.prompted, self.play_vars, state.facts, self._inventory(host)]
-        if role:
-            layers.append(role.defaults)
-        layers += [used.defaults for used in reversed(play_roles)]
-        return [layer for layer in layers if layer]
+        above, below = self._fixed_above(host, role), self._fixed_below(host, role, state)
+        if common is None:
+            return (*above, state.registered, state.included, *below)
+        params = (*reversed(common.params), *((role.params,) if role and role.params else ()))
+        return (*above, *params, state.registered, state.included, *reversed(common.vars), *below)
+
+    def _fixed_above(self, host: str, role: Role | None) -> Layers:
+        """What nothing in a playbook overrides: magic and extra variables."""
+        known = self._above.get((host, id(role)))
+        if known is None:
+            layers = (self._magic_of_host(host, role), self._of_play, self._computed, self.options.extra_vars)
+            known = self._above[host, id(role)] = tuple(filter(None, layers))
+        return known
+
+    def _fixed_below(self, host: str, role: Role | None, state: HostState) -> Layers:
+        """Everything weaker than a task's own variables: its layers stay, though facts in them may change."""
+        known = self._below.get((host, id(role)))
+        if known is None:
+            used = [*([role] if role else []), *reversed(self._public_roles)]
+            of_play = [self._files.get(host), self.prompted, self.play.vars if self.play else None]
+            strong = filter(None, [*(each.vars for each in used), *of_play])
+            weak = filter(None, [self._inventory(host), *(each.defaults for each in used)])
+            known = self._below[host, id(role)] = (*strong, state.facts, *weak)
+        return known
 
     def _inventory(self, host: str) -> Mapping[str, Any]:
         return self.inventory.variables(host, str(self.play.directory) if self.play else None)
 
-    def _magic(self, host: str, state: HostState, common: Common | None) -> dict[str, Any]:
-        """The variables that nobody can set."""
-        role, play = common.role if common else None, self.play
-        options = self.options
+    # -- magic --------------------------------------------------------------------------------------------------------
+
+    def _magic_of_play(self) -> dict[str, Any]:
+        options, play = self.options, self.play
         magic: dict[str, Any] = {
-            "inventory_hostname": host, "inventory_hostname_short": host.split(".")[0],
-            "group_names": self.inventory.group_names(host), "groups": self.inventory.groups,
-            "hostvars": HostVars(self), "ansible_facts": state.ansible_facts, "omit": OMIT,
+            "groups": self.inventory.groups, "hostvars": HostVars(self), "omit": OMIT,
             "ansible_check_mode": options.check, "ansible_diff_mode": options.diff,
             "ansible_verbosity": options.verbosity, "ansible_version": ANSIBLE_VERSION, "ansible_forks": options.forks,
             "ansible_run_tags": sorted(options.tags or {"all"}), "ansible_skip_tags": sorted(options.skip_tags),
-            "ansible_play_hosts_all": list(self.hosts), "ansible_play_batch": list(self.batch),
-            "ansible_play_hosts": [name for name in self.hosts if self._plays(name)],
-            "play_hosts": [name for name in self.hosts if self._plays(name)], "wxops_version": wxops.__version__,
+            "ansible_playbook_python": sys.executable, "ansible_play_hosts_all": list(self.hosts),
+            "wxops_version": wxops.__version__,
         }  # fmt: skip
+        if options.limit is not None:
+            magic["ansible_limit"] = options.limit
         if play is not None:
-            magic.update(playbook_dir=str(play.directory), ansible_play_name=str(play.name or play.hosts),
-                         ansible_play_role_names=[used.name for used in play.roles],
-                         role_names=[used.name for used in play.roles])  # fmt: skip
-        if role is not None:
-            magic.update(role_path=str(role.path), role_name=role.name, ansible_role_name=role.name)
-        if state.failed_task is not None:
-            magic.update(ansible_failed_task=state.failed_task, ansible_failed_result=state.failed_result)
+            names = [used.name for used in play.roles]
+            needed = {name for used in play.roles for name in used.dependencies}
+            magic.update(playbook_dir=str(play.directory), ansible_play_name=self.name, role_names=names,
+                         ansible_play_role_names=names, ansible_role_names=sorted({*names, *needed}),
+                         ansible_dependent_role_names=sorted(needed))  # fmt: skip
         return magic
 
-    def _plays(self, name: str) -> bool:
-        state = self.states.get(name)
-        return state is None or not (state.failed or state.unreachable)
+    def _magic_that_changes(self) -> Computed:
+        """What changes while the play runs."""
+
+        def present(hosts: Sequence[str]) -> list[str]:
+            return [name for name in hosts if name not in self.states or self.states[name].takes_part]
+
+        return Computed(
+            ansible_play_hosts=lambda: present(self.hosts),
+            ansible_play_batch=lambda: present(self.batch),
+            play_hosts=lambda: present(self.batch),
+        )
+
+    def _magic_of_host(self, host: str, role: Role | None) -> dict[str, Any]:
+        magic: dict[str, Any] = {
+            "inventory_hostname": host, "inventory_hostname_short": host.split(".")[0],
+            "group_names": self.inventory.group_names(host), "ansible_facts": self.state(host).ansible_facts,
+        }  # fmt: skip
+        if role is not None:
+            magic.update(role_path=str(role.path), role_name=role.name, ansible_role_name=role.name)
+            if role.parents:
+                magic.update(ansible_parent_role_names=[each.name for each in role.parents],
+                             ansible_parent_role_paths=[str(each.path) for each in role.parents])  # fmt: skip
+        return magic
 
 
 class HostVars(Mapping[str, Any]):
@@ -107,7 +186,7 @@ class HostVars(Mapping[str, Any]):
     def __getitem__(self, host: str) -> Any:
         if host not in self._variables.inventory.hosts and host != "localhost":
             raise KeyError(host)
-        return self._variables.templar(host).namespace()
+        return self._variables.about_host(host).namespace()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._variables.inventory.hosts)

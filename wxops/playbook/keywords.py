@@ -23,6 +23,7 @@ COMMON = frozenset(
         "connection",
         "timeout",
         "delegate_to",
+        "delegate_facts",
         "run_once",
         "no_log",
         "ignore_errors",
@@ -33,7 +34,7 @@ COMMON = frozenset(
         "notify",
     }
 )
-PLAY = (COMMON - {"when", "notify", "delegate_to"}) | {
+PLAY = (COMMON - {"when", "notify", "delegate_to", "delegate_facts"}) | {
     "hosts", "gather_facts", "gather_subset", "gather_timeout", "vars_files", "vars_prompt", "serial", "strategy",
     "force_handlers", "max_fail_percentage", "pre_tasks", "roles", "tasks", "post_tasks", "handlers",
 }  # fmt: skip
@@ -42,15 +43,18 @@ TASK = COMMON | {
     "action", "local_action", "args", "loop", "loop_control", "register", "until", "retries", "delay", "changed_when",
     "failed_when", "listen", "rollback",
 }  # fmt: skip
+INCLUDE = frozenset({
+    "name", "when", "tags", "vars", "run_once", "no_log", "ignore_errors", "timeout", "action", "local_action", "args",
+    "loop", "loop_control", "register", "notify", "listen",
+})  # fmt: skip
 ROLE = COMMON | {"role"}
-LOOP_CONTROL = frozenset({"loop_var", "index_var", "label", "pause", "extended"})
+LOOP_CONTROL = frozenset({"loop_var", "index_var", "label", "pause", "extended", "extended_allitems", "break_when"})
 
 LISTS = frozenset({"tasks", "pre_tasks", "post_tasks", "handlers", "roles", "block", "rescue", "always"})
 MAPPINGS = frozenset({"vars", "loop_control"})
 
 NOT_YET = frozenset({
     "async", "poll", "throttle", "order", "module_defaults", "collections", "debugger", "become_exe", "fact_path",
-    "delegate_facts", "run_facts",
 })  # fmt: skip
 
 

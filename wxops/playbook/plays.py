@@ -15,13 +15,19 @@ UNSET: Any = None
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role in use: where it lies and what its variables are."""
+    """A role in use: where it lies and what its variables are.
+
+    defaults, vars: its own over those of the roles that it depends on and of those that brought it in. params: what
+    stands beside its name in `roles:`. dependencies: names. parents: the roles that included it, innermost first.
+    """
 
     name: str
     path: Path
     defaults: Mapping[str, Any] = field(default_factory=dict)
     vars: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
+    dependencies: tuple[str, ...] = ()
+    parents: tuple[Role, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +35,13 @@ class Common:
     """The keywords that a play gives to its blocks, and a block to its tasks. None: not said, so inherited.
 
     vars and environment: layers, outermost first. when: conditions that must all hold, outermost first.
+    params: the variables of includes around, which win over what tasks set.
     """
 
     when: tuple[Any, ...] = ()
     tags: frozenset[str] = frozenset()
     vars: tuple[Mapping[str, Any], ...] = ()
+    params: tuple[Mapping[str, Any], ...] = ()
     environment: tuple[Any, ...] = ()
     become: Any = None
     become_user: Any = None
@@ -44,6 +52,7 @@ class Common:
     connection: Any = None
     timeout: Any = None
     delegate_to: Any = None
+    delegate_facts: Any = None
     run_once: Any = None
     no_log: Any = None
     ignore_errors: Any = None
@@ -74,7 +83,7 @@ class Common:
 
 
 OVERRIDING = frozenset(field.name for field in fields(Common)) - {
-    "when", "tags", "vars", "environment", "notify", "role",
+    "when", "tags", "vars", "params", "environment", "notify", "role",
 }  # fmt: skip
 
 
@@ -88,7 +97,9 @@ class Loop:
     index_variable: str | None = None
     label: Any = None
     pause: Any = None
-    extended: bool = False
+    extended: Any = False
+    extended_allitems: Any = True
+    break_when: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +120,8 @@ class Task:
     failed_when: tuple[Any, ...] | None = None
     listen: tuple[Any, ...] = ()
     rollback: Any = None
-    outer_tags: frozenset[str] = frozenset()
-    """The tags of what is around it; what an include brings in has these, but not the include's own."""
+    outer: Common = field(default_factory=Common)
+    """What holds around it: so it does for what an include brings in, but not what the include says itself."""
 
     @property
     def label(self) -> str:
@@ -121,13 +132,17 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Tasks in order, with those for when one fails and those for either way."""
+    """Tasks in order, with those for when one fails and those for either way.
+
+    once: names a role with its parameters; where that ran already in this play, it does not run again.
+    """
 
     origin: Origin
     body: tuple[Node, ...]
     rescue: tuple[Node, ...] = ()
     always: tuple[Node, ...] = ()
     name: Any = None
+    once: str | None = None
 
     def tasks(self) -> Iterator[Task]:
         """All tasks in it, as written."""
@@ -143,14 +158,17 @@ Node = Task | Block
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """One play. `sections` are pre_tasks, roles with tasks, and post_tasks; handlers run after each."""
+    """One play. `sections` are pre_tasks, roles with tasks, and post_tasks; handlers run after each.
+
+    handlers: those of each role, then the play's own; of two with one name in different groups the later counts.
+    """
 
     origin: Origin
     name: Any
     hosts: Any
     common: Common
     sections: tuple[Block, ...]
-    handlers: tuple[Task, ...]
+    handlers: tuple[tuple[Task, ...], ...]
     playbook: Path
     gather_facts: Any = True
     gather_subset: Any = None

@@ -8,7 +8,6 @@ from typing import Any
 
 from wxops.errors import InputError, Origin
 from wxops.playbook import source
-from wxops.playbook.plays import Role
 
 SUFFIXES = (".yml", ".yaml", ".json", "")
 
@@ -35,15 +34,6 @@ Read = Callable[[Path], Mapping[str, Any]]
 """Reads a file of variables."""
 
 
-def load(
-    name: str, path: Path, params: dict[str, Any], read: Read, *, vars_from: str = "main", defaults_from: str = "main"
-) -> Role:
-    """A role with its variables."""
-    return Role(
-        name, path, variables(path, "defaults", defaults_from, read), variables(path, "vars", vars_from, read), params
-    )
-
-
 def variables(role: Path, folder: str, name: str, read: Read) -> dict[str, Any]:
     """A role's vars/ or defaults/: the file main.yml, or all files of a directory main/."""
     directory = role / folder / name
@@ -55,10 +45,15 @@ def variables(role: Path, folder: str, name: str, read: Read) -> dict[str, Any]:
     return found
 
 
+def meta(role: Path) -> Mapping[str, Any]:
+    """What meta/main.yml says of a role."""
+    path = part(role, "meta")
+    found = source.load_file(path) if path else None
+    if found is not None and not isinstance(found, dict):
+        raise InputError("meta of a role should be a mapping", where=str(path))
+    return found or {}
+
+
 def dependencies(role: Path) -> list[Any]:
     """The roles that meta/main.yml says must run first."""
-    path = part(role, "meta")
-    meta = source.load_file(path) if path else None
-    if meta is not None and not isinstance(meta, dict):
-        raise InputError("meta of a role should be a mapping", where=str(path))
-    return list((meta or {}).get("dependencies") or [])
+    return list(meta(role).get("dependencies") or [])

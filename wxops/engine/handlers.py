@@ -1,0 +1,84 @@
+"""Which handlers a play has, who notified them, and running them: in the order written, once per host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from wxops.engine.context import PlayContext
+from wxops.errors import InputError, WxopsError
+from wxops.playbook.plays import Task
+from wxops.playbook.templating import Templar
+
+Key = tuple[int, int]
+Group = tuple[Task, ...]
+
+
+class Handlers:
+    """The handlers of a play, in groups: those of each role, then the play's own, then those of included roles.
+
+    A name means the first handler of that name in the last group that has one; a topic all that listen to it.
+    """
+
+    def __init__(self, context: PlayContext, groups: Sequence[Group]) -> None:
+        self._context = context
+        self._groups: list[Group] = []
+        self._names: dict[str, Key] = {}
+        self._topics: dict[str, list[Key]] = {}
+        for group in groups:
+            self.add(group)
+
+    def add(self, group: Group) -> None:
+        """More handlers. A group that was there already (a role included again) takes its place."""
+        origins = [handler.origin for handler in group]
+        known = next((at for at, old in enumerate(self._groups) if [h.origin for h in old] == origins), None)
+        if known is None:
+            self._groups.append(group)
+            self._learn(len(self._groups) - 1)
+        else:
+            self._groups[known] = group
+
+    def _learn(self, number: int) -> None:
+        templar = self._context.variables.templar(self._context.variables.hosts[0])
+        named: dict[str, Key] = {}
+        for position, handler in enumerate(self._groups[number]):
+            name = _rendered(handler.name, templar)
+            if name is not None:
+                named.setdefault(name, (number, position))
+                if handler.common.role:
+                    named.setdefault(f"{handler.common.role.name} : {name}", (number, position))
+            for topic in handler.listen:
+                self._topics.setdefault(_rendered(topic, templar) or "", []).append((number, position))
+        self._names.update(named)
+
+    def notify(self, name: str, host: str, task: Task) -> None:
+        """Note that a handler is to run on a host. Raises InputError when there is none of that name."""
+        found = [*([self._names[name]] if name in self._names else []), *self._topics.get(name, [])]
+        if not found:
+            known = ", ".join([*self._names, *self._topics]) or "none"
+            raise InputError(f"there is no handler {name!r}", where=task.origin, fix=f"handlers of the play: {known}")
+        self._context.states[host].notified.update(found)
+
+    def flush(self, hosts: Sequence[str], run: Callable[[Task, list[str]], None]) -> None:
+        """Run those notified on these hosts. One notified by a later one waits for the next time."""
+        number = 0
+        while number < len(self._groups):  # a handler may include a role, whose handlers come in here
+            for position, handler in enumerate(self._groups[number]):
+                waiting = [host for host in hosts if self._waits(host, (number, position))]
+                for host in waiting:
+                    self._context.states[host].notified.discard((number, position))
+                if waiting:
+                    run(handler, waiting)
+            number += 1
+
+    def _waits(self, host: str, key: Key) -> bool:
+        state = self._context.states[host]
+        forced = self._context.force_handlers and not (state.unreachable or state.ended)
+        return key in state.notified and (state.takes_part or forced)
+
+
+def _rendered(name: object, templar: Templar) -> str | None:
+    """A handler's name; None where it cannot be told, so that nobody can notify it by that."""
+    try:
+        return str(templar.render(name)) if name else None
+    except WxopsError:
+        return None

@@ -1,0 +1,91 @@
+"""What the playbook says of a result: when, changed_when, failed_when, until."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wxops.engine.loops import Item
+from wxops.errors import TemplateError, WxopsError
+from wxops.playbook.plays import Task
+from wxops.playbook.templating import Templar
+
+Result = dict[str, Any]
+
+
+def refused(task: Task, item: Item) -> Result | None:
+    """The result of an item whose condition does not hold or cannot be told; None when it is to run."""
+    for condition in task.common.when:
+        try:
+            if not item.templar.condition(condition, where=task.origin):
+                shown = condition if isinstance(condition, bool) else str(condition)
+                return {"changed": False, "skipped": True, "skip_reason": "Conditional result was False",
+                        "false_condition": shown}  # fmt: skip
+        except TemplateError as error:
+            return failure(error)
+    return None
+
+
+def judged(task: Task, item: Item, result: Result) -> Result:
+    """The result after changed_when and failed_when."""
+    result = {"changed": False, **result}
+    if result.get("skipped"):
+        return result
+    scope = with_result(task, item, result)
+    try:
+        if task.changed_when is not None:
+            result["changed"] = _all_hold(task, scope, task.changed_when, "changed_when")
+        if task.failed_when is not None:
+            failed = _all_hold(task, scope, task.failed_when, "failed_when")
+            result["failed_when_result"] = result["failed"] = failed
+    except TemplateError as error:
+        return {**result, **failure(error)}
+    return result
+
+
+def arrived(task: Task, item: Item, result: Result) -> bool:
+    """Does what `until` waits for hold? Without `until`: did it succeed?"""
+    if not task.until:
+        return not result.get("failed")
+    return _all_hold(task, with_result(task, item, result), task.until, "until")
+
+
+def enough(task: Task, item: Item, result: Result) -> bool:
+    """Does `break_when` end the loop after this item?"""
+    if task.loop is None or not task.loop.break_when:
+        return False
+    return _all_hold(task, with_result(task, item, result), task.loop.break_when, "break_when")
+
+
+def with_result(task: Task, item: Item, result: Result) -> Templar:
+    """The scope in which a result is judged: it stands under the name that the task registers."""
+    return item.templar.extended({task.register: registered(result)} if task.register else {})
+
+
+def registered(result: Result) -> Result:
+    """A result as `register` keeps it: whether it failed is always said, and nothing of the engine's own."""
+    kept = {name: value for name, value in result.items() if not name.startswith("_")}
+    kept.setdefault("failed", False)
+    if "results" in kept and isinstance(kept["results"], list):
+        kept["results"] = [registered(each) if isinstance(each, dict) else each for each in kept["results"]]
+    return kept
+
+
+def failure(error: WxopsError) -> Result:
+    """An operator's error as a task's result."""
+    return {"failed": True, "changed": False, "msg": str(error)}
+
+
+def of_loop(results: list[Result]) -> Result:
+    """What a loop comes to."""
+    whole: Result = {"results": results, "changed": any(result.get("changed") for result in results)}
+    if not results:
+        return {**whole, "skipped": True, "skipped_reason": "No items in the list"}
+    if all(result.get("skipped") for result in results):
+        return {**whole, "skipped": True, "msg": "All items skipped"}
+    if any(result.get("failed") for result in results):
+        return {**whole, "failed": True, "msg": "One or more items failed"}
+    return {**whole, "msg": "All items completed"}
+
+
+def _all_hold(task: Task, scope: Templar, conditions: tuple[Any, ...], what: str) -> bool:
+    return all(scope.condition(condition, where=task.origin, what=what) for condition in conditions)

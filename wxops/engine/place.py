@@ -1,0 +1,80 @@
+"""Where a task acts: on which host, as whom, in which environment. An item of a loop may have a place of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wxops.engine.become import become_for
+from wxops.playbook.plays import Common, Task
+from wxops.playbook.task_loader import may_be_anything
+from wxops.playbook.templating import Templar
+from wxops.transport.options import Become
+
+if TYPE_CHECKING:
+    from wxops.engine.context import PlayContext
+
+LOCALHOST = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class Place:
+    """host: the one it acts on. reach: the variables that say how to get there. about: what the agent is told."""
+
+    host: str
+    reach: Mapping[str, Any]
+    become: Become | None
+    about: Mapping[str, Any]
+
+
+def place_of(context: PlayContext, task: Task, host: str, templar: Templar, about: Mapping[str, Any]) -> Place:
+    """The place of a task or item, whose variables `templar` has."""
+    common = task.common
+    name = str(templar.render(common.delegate_to)) if common.delegate_to is not None else host
+    there = templar if name == host else context.variables.templar(name)
+    reach = _Reach(templar, there, task, local=name in LOCALHOST and name != host)
+    told: dict[str, Any] = {**about}
+    if common.environment:
+        told["environment"] = environment(common, templar)
+    if task.rollback is not None:
+        told["rollback"] = str(templar.render(task.rollback))
+    return Place(name, reach, become_for(common, templar, there.namespace(), context.options), told)
+
+
+def environment(common: Common, templar: Templar) -> dict[str, str]:
+    """The variables of `environment:`, of the play, its blocks and the task; the innermost wins."""
+    merged: dict[str, str] = {}
+    for layer in common.environment:
+        merged.update({str(name): str(value) for name, value in (templar.render(layer) or {}).items()})
+    return merged
+
+
+def varies(task: Task) -> bool:
+    """May the items of a loop have places of their own?"""
+    common = task.common
+    said = [common.delegate_to, common.become, common.become_user, common.become_method, common.become_flags,
+            common.remote_user, common.port, common.connection, task.rollback, *common.environment]  # fmt: skip
+    return task.loop is not None and may_be_anything(said)
+
+
+class _Reach(Mapping[str, Any]):
+    """The `ansible_*` variables of a host as they are read, with what the task itself says of the connection."""
+
+    def __init__(self, templar: Templar, there: Templar, task: Task, local: bool) -> None:
+        self._namespace = there.namespace()
+        common = task.common
+        said = {"ansible_connection": common.connection, "ansible_user": common.remote_user,
+                "ansible_port": common.port, "ansible_timeout": common.timeout}  # fmt: skip
+        self._own = {name: templar.render(value) for name, value in said.items() if value is not None}
+        if local:
+            self._own.setdefault("ansible_connection", "local")
+
+    def __getitem__(self, name: str) -> Any:
+        return self._own[name] if name in self._own else self._namespace[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**dict.fromkeys(self._namespace), **self._own})
+
+    def __len__(self) -> int:
+        return len(self._namespace)

@@ -1,0 +1,328 @@
+"""From YAML to tasks: blocks, modules with their arguments, loops, roles, and what is imported when loading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from wxops.errors import InputError, Origin
+from wxops.playbook import keywords, roles, source
+from wxops.playbook.jinja.embedded import has_template
+from wxops.playbook.plays import Block, Common, Loop, Node, Role, Task, as_list, said
+from wxops.playbook.signature import Signature
+from wxops.playbook.source import SourceDict, SourceList, SourceStr
+from wxops.playbook.templating import check_condition, check_syntax
+
+STATIC = frozenset({"import_tasks", "import_role"})
+DYNAMIC = frozenset({"include_tasks", "include_role"})
+IMPORT_ROLE = frozenset(
+    {"name", "role", "tasks_from", "vars_from", "defaults_from", "handlers_from", "allow_duplicates", "public",
+     "rolespec_validate"}
+)  # fmt: skip
+CONDITIONS = ("when", "until", "changed_when", "failed_when")
+
+
+class ModuleInfo(Protocol):
+    """What is asked of a module."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def signature(self) -> Signature: ...
+
+
+@dataclass(frozen=True)
+class Known:
+    """What loading needs to know of the world.
+
+    modules: name and place -> the module, or InputError. read: a file's variables, decrypted if need be.
+    roles_path: where roles are looked for beyond the playbook's own roles/. render: evaluates a template with what is
+    known before a host is (extra variables, and those given here), for the names in static imports.
+    """
+
+    modules: Callable[[str, Origin | None], ModuleInfo]
+    read: roles.Read
+    roles_path: Sequence[Path] = ()
+    render: Callable[[Any, Mapping[str, Any]], Any] = lambda value, variables: value
+
+
+@dataclass
+class Tasks:
+    """The tasks of one file; `directory` is the playbook's, `file` where relative names start.
+
+    variables: those of the play, for names in imports. handlers, imported: those of the roles that were met on the
+    way, and these roles.
+    """
+
+    known: Known
+    directory: Path
+    file: Path
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    handlers: list[tuple[Task, ...]] = field(default_factory=list)
+    imported: list[Role] = field(default_factory=list)
+
+    def nodes(self, entries: Any, common: Common) -> tuple[Node, ...]:
+        """A list of tasks and blocks; None is an empty one."""
+        if entries is None:
+            return ()
+        if not isinstance(entries, SourceList):
+            raise InputError("tasks should be a list", where=getattr(entries, "origin", str(self.file)))
+        return tuple(self._node(keywords.mapping_at(entry, "task", entries.origin), common) for entry in entries)
+
+    def handlers_in(self, entries: Any, common: Common) -> tuple[Task, ...]:
+        """A list of handlers. Conditions and tags around them are not theirs."""
+        nodes = self.nodes(entries, replace(common, when=(), tags=frozenset()))
+        return tuple(task for node in nodes for task in (node.tasks() if isinstance(node, Block) else [node]))
+
+    def _node(self, mapping: SourceDict, common: Common) -> Node:
+        return self._block(mapping, common) if "block" in mapping else self._task(mapping, common)
+
+    def _block(self, mapping: SourceDict, common: Common) -> Block:
+        keywords.check(mapping, keywords.BLOCK, "block")
+        _check_templates(said(mapping, keywords.COMMON))
+        inside = common.inner(mapping)
+        body, rescue, always = (self.nodes(mapping.get(part), inside) for part in ("block", "rescue", "always"))
+        return Block(mapping.origin, body, rescue, always, mapping.get("name"))
+
+    def _task(self, mapping: SourceDict, common: Common) -> Node:
+        key, name, value = self._module_of(mapping)
+        where, short = mapping.at(key), _short(name)
+        lookup = next((str(k) for k in mapping if str(k).startswith("with_")), None)
+        allowed = keywords.INCLUDE if short in DYNAMIC else keywords.TASK
+        keywords.check(mapping, allowed, short if short in DYNAMIC else "task", frozenset({key, lookup or key}))
+        inside = common.inner(mapping)
+        if key == "local_action":
+            inside = replace(inside, delegate_to="localhost")
+        _check_templates(mapping)
+        if short in STATIC:
+            return self._static(short, value, mapping, inside, where)
+        module = self.known.modules(name, where)
+        arguments = _arguments(module.signature, value, mapping, where)
+        conditions = {k: tuple(as_list(mapping[k])) for k in ("changed_when", "failed_when") if k in mapping}
+        return Task(
+            origin=mapping.origin,
+            module=module.name,
+            arguments=arguments,
+            common=inside,
+            name=mapping.get("name"),
+            loop=_loop(mapping, lookup),
+            register=mapping.get("register"),
+            until=tuple(as_list(mapping.get("until"))),
+            retries=mapping.get("retries"),
+            delay=mapping.get("delay"),
+            listen=tuple(as_list(mapping.get("listen"))),
+            rollback=mapping.get("rollback"),
+            outer=common,
+            **conditions,
+        )
+
+    def _module_of(self, mapping: SourceDict) -> tuple[str, str, Any]:
+        """(the key in the task, the module's name, what stands behind it)."""
+        for key in ("action", "local_action"):
+            if key in mapping:
+                return key, *_action(mapping, key)
+        candidates = [k for k in mapping if k not in keywords.TASK and not str(k).startswith("with_")]
+        if not candidates:
+            raise InputError("a task without a module", where=mapping.origin)
+        if len(candidates) > 1:
+            wrong = next((k for k in candidates if not self._is_module(str(k))), None)
+            if wrong is None:
+                first, second = candidates[:2]
+                raise InputError(f"a task with two modules, {first} and {second}", where=mapping.at(second))
+            raise keywords.unknown(str(wrong), keywords.TASK, "task", mapping.at(wrong))
+        return candidates[0], str(candidates[0]), mapping[candidates[0]]
+
+    def _is_module(self, name: str) -> bool:
+        try:
+            self.known.modules(name, None)
+        except InputError:
+            return _short(name) in STATIC
+        return True
+
+    # -- imports ------------------------------------------------------------------------------------------------------
+
+    def _static(self, name: str, value: Any, mapping: SourceDict, inside: Common, where: Origin) -> Block:
+        """import_tasks and import_role: their tasks stand here as if they were written here."""
+        if "loop" in mapping or any(str(key).startswith("with_") for key in mapping):
+            raise InputError(f"{name} cannot loop; {name.replace('import_', 'include_')} can", where=where)
+        render = self._rendering(inside)
+        if name == "import_tasks":
+            file = value.get("file") if isinstance(value, SourceDict) else value
+            return Block(mapping.origin, self._import_tasks(str(render(file)), inside, where))
+        given = keywords.mapping_at(value, "import_role", where)
+        keywords.check(given, IMPORT_ROLE, "import_role")
+        parts = {key: str(render(given[key])) for key in IMPORT_ROLE if key.endswith("_from") and key in given}
+        wanted = given.get("name") or given.get("role")
+        if not wanted:
+            raise InputError("import_role needs name", where=where)
+        role, tasks = self.role(str(render(wanted)), {}, inside, where, **parts)
+        self.imported.append(role)
+        return Block(mapping.origin, tasks)
+
+    def _rendering(self, common: Common) -> Callable[[Any], Any]:
+        """Evaluates names in imports, with the variables that stand around them."""
+        of_role = [common.role.defaults, common.role.vars] if common.role else []
+        variables = _merged(*of_role[:1], self.variables, *of_role[1:], *common.vars)
+        return lambda value: self.known.render(value, variables) if has_template(str(value)) else value
+
+    def _import_tasks(self, name: str, common: Common, where: Origin) -> tuple[Node, ...]:
+        path = find_task_file(name, self.file, common.role, self.directory)
+        if path is None:
+            raise InputError(f"there is no task file {name}", where=where, fix=f"looked beside {self.file}")
+        return self._inside(path).nodes(source.load_file(path), common)
+
+    def _inside(self, path: Path) -> Tasks:
+        """The same for another file; what it meets of roles is met here."""
+        return Tasks(self.known, self.directory, path, self.variables, self.handlers, self.imported)
+
+    # -- roles --------------------------------------------------------------------------------------------------------
+
+    def roles(self, entries: Sequence[Any], common: Common) -> tuple[list[Node], list[Role]]:
+        """`roles:` of a play or the dependencies of a role: their tasks and themselves."""
+        nodes: list[Node] = []
+        used: list[Role] = []
+        for entry in entries:
+            mapping = entry if isinstance(entry, SourceDict) else SourceDict(getattr(entry, "origin", Origin("")))
+            name, where = mapping.get("role") or mapping.get("name") or entry, getattr(entry, "origin", None)
+            if not isinstance(name, str):
+                raise InputError("a role without a name", where=where)
+            _check_templates(mapping)
+            params = {key: value for key, value in mapping.items() if key not in keywords.ROLE}
+            inside = common.inner({key: value for key, value in mapping.items() if key != "name"})
+            role, tasks = self.role(str(self.known.render(name, self.variables)), params, inside, where)
+            again = roles.meta(role.path).get("allow_duplicates")
+            own = {key: value for key, value in mapping.items() if key not in ("role", "name")}
+            nodes.append(Block(where or Origin(str(self.file)), tasks, once=None if again else f"{role.path} {own!r}"))
+            used.append(role)
+        return nodes, used
+
+    def role(
+        self, name: str, params: dict[str, Any], common: Common, where: Origin | None, tasks_from: str = "main",
+        handlers_from: str = "main", vars_from: str = "main", defaults_from: str = "main",
+    ) -> tuple[Role, tuple[Node, ...]]:  # fmt: skip
+        """A role and its tasks, after those of the roles that it depends on."""
+        path = roles.find(name, [self.directory / "roles", *self.known.roles_path, self.directory], where)
+        outer = common.role
+        role = Role(
+            path.name, path, {}, roles.variables(path, "vars", vars_from, self.known.read), params,
+            parents=(outer, *outer.parents) if outer else (),
+        )  # fmt: skip
+        defaults = roles.variables(path, "defaults", defaults_from, self.known.read)
+        before, needed = self.roles(roles.dependencies(path), replace(common, role=replace(role, defaults=defaults)))
+        role = _complete(role, defaults, needed)
+        inside = replace(common, role=role)
+        tasks = self._part(path, "tasks", tasks_from, inside)
+        if tasks is None and tasks_from != "main":
+            raise InputError(f"role {name} has no tasks/{tasks_from}", where=where)
+        self._add_handlers(path, handlers_from, inside)
+        return role, (*before, *(tasks or ()))
+
+    def _part(self, role: Path, folder: str, name: str, common: Common) -> tuple[Node, ...] | None:
+        path = roles.part(role, folder, name)
+        return None if path is None else self._inside(path).nodes(source.load_file(path), common)
+
+    def _add_handlers(self, role: Path, name: str, common: Common) -> None:
+        path = roles.part(role, "handlers", name)
+        if path is not None:
+            own = self._inside(path).handlers_in(source.load_file(path), replace(common, notify=()))
+            self.handlers.append(own)
+
+
+def _complete(role: Role, defaults: Mapping[str, Any], needed: Sequence[Role]) -> Role:
+    """A role with the variables of those that it needs and of those that brought it in under its own."""
+    outwards = role.parents[:1]
+    return replace(
+        role,
+        defaults=_merged(*(each.defaults for each in (*needed, *outwards)), defaults),
+        vars=_merged(*(each.vars for each in (*outwards, *needed)), role.vars),
+        params=_merged(*(each.params for each in outwards), role.params),
+        dependencies=tuple(each.name for each in needed),
+    )
+
+
+def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for layer in layers for name, value in layer.items()}
+
+
+def find_task_file(name: str, beside: Path, role: Role | None, directory: Path) -> Path | None:
+    """A task file as Ansible looks for it: in the role's tasks/, beside the including file, in the playbook's."""
+    folders = [beside.parent, *([role.path / "tasks", role.path] if role else []), directory / "tasks", directory]
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("ansible.builtin.").removeprefix("ansible.legacy.")
+
+
+def _action(mapping: SourceDict, key: str) -> tuple[str, Any]:
+    """`action: module args` or a mapping with `module`: the module's name and its arguments."""
+    value = mapping[key]
+    if isinstance(value, SourceDict) and "module" in value:
+        rest = SourceDict(value.origin)
+        rest.update({k: v for k, v in value.items() if k != "module"})
+        rest.keys_at.update(value.keys_at)
+        return str(value["module"]), rest
+    name, _, text = str(value).partition(" ")
+    return name, SourceStr(text, mapping.at(key)) if text else None
+
+
+def _arguments(signature: Signature, value: Any, mapping: SourceDict, where: Origin) -> Any:
+    """The task's arguments, checked as far as they are not templates; a template may stand for all of them."""
+    extra = mapping.get("args")
+    whole = extra if isinstance(extra, SourceStr) else value
+    if isinstance(whole, SourceStr) and whole.startswith("{{") and signature.free_form is None:
+        if extra and value:
+            raise InputError("`args` as a template goes with no other arguments", where=mapping.at("args"))
+        return whole
+    given = SourceDict(where)
+    if isinstance(value, SourceDict):
+        given.update(value)
+        given.keys_at.update(value.keys_at)
+    elif isinstance(value, str) and value:
+        given.update(signature.free(SourceStr(value, getattr(value, "origin", where)), where))
+    elif value is not None and value != "":
+        raise InputError(f"{signature.module} takes a mapping of arguments, not {value!r}", where=where)
+    if isinstance(extra, SourceDict):
+        given.update(extra)
+        given.keys_at.update(extra.keys_at)
+    elif extra is not None:
+        raise InputError("`args` should be a mapping", where=mapping.at("args"))
+    signature.check(given, where, may_be_anything)
+    return given
+
+
+def may_be_anything(value: Any) -> bool:
+    """Can this only be judged when it has been rendered?"""
+    if isinstance(value, str):
+        return has_template(value)
+    if isinstance(value, dict):
+        return any(may_be_anything(item) for item in value.values())
+    return isinstance(value, list) and any(may_be_anything(item) for item in value)
+
+
+def _loop(mapping: SourceDict, lookup: str | None) -> Loop | None:
+    control = mapping.get("loop_control") or SourceDict(mapping.origin)
+    keywords.check(control, keywords.LOOP_CONTROL, "loop_control")
+    if "loop" in mapping and lookup:
+        raise InputError(f"a task has either `loop` or `{lookup}`", where=mapping.at(lookup))
+    if "loop" not in mapping and not lookup:
+        return None
+    return Loop(
+        terms=mapping[lookup or "loop"], lookup=lookup.removeprefix("with_") if lookup else None,
+        variable=str(control.get("loop_var", "item")), index_variable=control.get("index_var"),
+        label=control.get("label"), pause=control.get("pause"), extended=control.get("extended", False),
+        extended_allitems=control.get("extended_allitems", True),
+        break_when=tuple(as_list(control.get("break_when"))),
+    )  # fmt: skip
+
+
+def _check_templates(mapping: Mapping[str, Any]) -> None:
+    """Refuse templates and conditions that cannot be parsed."""
+    inner = {"block", "rescue", "always", *CONDITIONS}
+    check_syntax({key: value for key, value in mapping.items() if key not in inner})
+    for name in CONDITIONS:
+        if name in mapping:
+            check_condition(mapping[name])
