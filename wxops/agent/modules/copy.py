@@ -106,7 +106,15 @@ class Placing:
                 self._special(path, "link", src=entry["target"], mode=self.asked.mode, force=True, follow=follow)
             else:
                 self._special(path, "directory", mode=self.directory_mode)
+        if len(entries) == 1 and "content" in entries[0]:
+            return dict(self._one(os.path.join(dest, entries[0]["path"])), src=src)
         return {"dest": os.path.join(dest, ""), "src": src}
+
+    def _one(self, path: str) -> Result:
+        """What Ansible returns of a tree that is one file: as for a file."""
+        content = self.change.file(path, follow=True)["content"]
+        sums = {"checksum": digest(content.chunks(), "sha1"), "md5sum": digest(content.chunks(), "md5")}
+        return dict(sums, dest=path, **describe(self.change, path))
 
     def _entry(self, path: str, entry: Dict[str, Any], follow: bool) -> None:
         if not self.force and self._exists(path, follow):
