@@ -7,6 +7,7 @@ what earlier ones would have done. Otherwise the inverse is on disk, synced, bef
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from wxops.agent.resources import kind_named
 
 if TYPE_CHECKING:
     from threading import Event
-    from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
     from wxops.agent.content import Content
     from wxops.agent.journal import Journal
@@ -124,13 +125,15 @@ class Change(Files):
             return False
         self.stop_if_asked()
         after = of.merged(before, wanted)
-        self.diffs.append(of.diff(name, before, after))
-        self.changed = True
+        diff = of.diff(name, before, after)
         if self.check:
+            self._tell(diff)
             self.view.put(kind, name, before, of.predict(before, after))
             return True
-        saved = of.save(name, before, after, self.journal)
+        with self._unchanged_without_journal():
+            saved = of.save(name, before, after, self.journal)
         step = self.begin(kind, name, saved, of.fingerprint(after))
+        self._tell(diff)
         of.write(name, after)
         self.journal.done(step)
         return True
@@ -141,10 +144,9 @@ class Change(Files):
         Its kind's `write` does it; on rollback it is done again, after the states are back.
         """
         self.stop_if_asked()
-        self.changed = True
-        self.diffs.append({"prepared": "%s %s\n" % (kind, name)})
-        if not self.check:
-            step = self.begin(kind, name, details, None)
+        step = None if self.check else self.begin(kind, name, details, None)
+        self._tell({"prepared": "%s %s\n" % (kind, name)})
+        if step is not None:
             kind_named(kind).write(name, details)
             self.journal.done(step)
         return True
@@ -152,8 +154,8 @@ class Change(Files):
     def run_command(self, argv: Sequence[str], shown: str, **options: Any) -> Completed:
         """Run a command that changes the host in a way that only its task's `rollback:` can take back."""
         self.stop_if_asked()
-        self.changed = True
         step = self.begin("command", shown, {"rollback": self.inverse}, None) if self.journaled else None
+        self.changed = True
         done = run(argv, output=self.link.output, running=self.running, **options)
         if step is not None:
             self.journal.done(step)
@@ -162,15 +164,25 @@ class Change(Files):
     def begin(self, kind: str, name: str, before: State, after: Any) -> int:
         """Put a step's inverse on disk; `self.journal.done(...)` when the host has been changed."""
         step = {"kind": kind, "name": name, "before": before, "after": after, "task": self.task, "module": self.module}
-        try:
+        with self._unchanged_without_journal():
             sequence = self.journal.begin(step)
-        except OSError as error:
-            raise ModuleFailure(
-                "nothing was changed: the journal in %s cannot be written (%s)"
-                % (self.journal.directory, error.strerror)
-            ) from None
         self.sequences.append(sequence)
         return sequence
+
+    @contextlib.contextmanager
+    def _unchanged_without_journal(self) -> Iterator[None]:
+        """What cannot be taken back is not begun."""
+        try:
+            yield
+        except OSError as error:
+            raise ModuleFailure(
+                "nothing was changed: the state before cannot be kept in %s (%s)"
+                % (self.journal.directory, error.strerror)
+            ) from None
+
+    def _tell(self, diff: Dict[str, str]) -> None:
+        self.changed = True
+        self.diffs.append(diff)
 
     def stop_if_asked(self) -> None:
         if self._stop is not None and self._stop.is_set():

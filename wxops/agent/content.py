@@ -26,8 +26,8 @@ class Content:
 
     @classmethod
     def of_file(cls, path: str) -> Content:
-        """A file's content: read now when small, else left where it is."""
-        with open(path, "rb") as file:
+        """A file's content: read now when small, else left where it is. No link is followed, no fifo waited for."""
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             if os.fstat(file.fileno()).st_size > SMALL:
                 return cls(path=path)
             return cls(file.read())

@@ -47,8 +47,11 @@ def _enter(folder: int, name: str, path: str) -> int:
 
 
 def sync(folder: int) -> None:
-    """Make what was renamed, made or removed in this directory survive a power cut."""
-    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    """Make what was renamed, made or removed in this directory survive a power cut, where we may look into it."""
+    try:
+        descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    except PermissionError:
+        return
     try:
         os.fsync(descriptor)
     finally:

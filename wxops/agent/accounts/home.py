@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from wxops.agent.content import Content
 from wxops.agent.failure import ModuleFailure
-from wxops.agent.resources.file import move_tree, sync_directory
+from wxops.agent.moving import move_tree
+from wxops.agent.place import beside
 
 if TYPE_CHECKING:
     from typing import Dict, Optional, Tuple
@@ -84,13 +85,12 @@ def _copy_of(change: Change, source: str, numbers: Dict[str, int]) -> State:
 
 def move_home(old: str, new: str) -> None:
     """Move a home directory. Done before, or nothing to move: nothing happens."""
-    shutil.rmtree(new + ".wxops-partial", ignore_errors=True)  # of a move that was killed
+    shutil.rmtree(beside(new), ignore_errors=True)  # of a move that was killed
     if not os.path.isdir(old):
         return
     if os.path.lexists(new):
         raise ModuleFailure("%s is not moved to %s: that is there already" % (old, new))
     move_tree(old, new)
-    sync_directory(os.path.dirname(new))
 
 
 def give_files(home: str, old: Numbers, new: Numbers) -> None:

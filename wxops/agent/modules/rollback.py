@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import TYPE_CHECKING
 
 from wxops.agent.failure import ModuleFailure
@@ -9,7 +11,7 @@ from wxops.agent.journal import Journal
 from wxops.agent.resources import kind_named
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import Any, Dict, List, Optional, Set
 
     from wxops.agent.change import Change
 
@@ -20,24 +22,39 @@ def rollback(change: Change, run: str, force: bool = False) -> Dict[str, Any]:
     """Take back what a run changed on this host.
 
     run: the run to take back.
-    force: also where somebody else has changed a thing since.
+    force: also where somebody else has changed a thing since, and directories in which others have put something.
     """
-    journal = Journal(run, change.journal.host)
-    steps = journal.steps() if journal.exists() else []
-    by = journal.undone_by()
-    if by or not steps:
+    journal = change.journal.of_run(run)
+    if not journal.exists():
+        return {"steps_back": 0, "msg": "changed nothing here", "known": False}
+    by = _taken_back_by(journal)
+    journal = _in_effect(journal)
+    steps = [] if by else journal.steps()
+    if not steps:
         return {"steps_back": 0, "msg": "already taken back by %s" % by if by else "changed nothing here"}
     irreversible = [_line(step, reason) for step in steps for reason in [_irreversible(step)] if reason]
+    outgrown = set() if force else _outgrown(journal, steps)
     conflicts = [] if force else _conflicts(change, journal, steps)
     if conflicts:
         raise ModuleFailure(
             "nothing was taken back: %s. Look at them; --force sets them back all the same" % "; ".join(conflicts),
             conflicts=conflicts, irreversible=irreversible,
         )  # fmt: skip
-    done = _take_back(change, journal, steps)
+    done = _take_back(change, journal, [step for step in steps if not _stays(step, outgrown)])
     if not change.check:
         journal.undone(change.journal.run)
-    return {"steps_back": done, "irreversible": irreversible}
+    return {"steps_back": done, "irreversible": irreversible, "left": sorted(outgrown)}
+
+
+def _in_effect(journal: Journal) -> Journal:
+    """The run whose steps hold now: of a run whose rollback was taken back, the one that took it back."""
+    by = journal.undone_by()
+    again = journal.of_run(by).undone_by() if by else None
+    return _in_effect(journal.of_run(again)) if again else journal
+
+
+def _taken_back_by(journal: Journal) -> Optional[str]:
+    return _in_effect(journal).undone_by()
 
 
 def _take_back(change: Change, journal: Journal, steps: List[Step]) -> int:
@@ -52,10 +69,22 @@ def _take_back(change: Change, journal: Journal, steps: List[Step]) -> int:
             continue
         if not step["finished"] and not change.check:
             kind.recover(step["name"])
-        kind.undo(change, step["kind"], step["name"], step["before"], journal)
+        _undo(change, journal, step)
     for step in sorted(late.values(), key=lambda step: int(step["seq"])):
-        kind_named(step["kind"]).undo(change, step["kind"], step["name"], step["before"], journal)
+        _undo(change, journal, step)
     return sum(1 for step in steps if not _irreversible(step))
+
+
+def _undo(change: Change, journal: Journal, step: Step) -> None:
+    kind = kind_named(step["kind"])
+    try:
+        kind.undo(change, step["kind"], step["name"], step["before"], journal)
+    except ModuleFailure as failure:
+        if step["finished"] or kind.repeatable:
+            raise
+        change.warnings.append("%s (it was cut short, so perhaps it had done nothing)" % _line(step, str(failure)))
+    if not kind.repeatable and not change.check:
+        journal.void(step["seq"])  # should this rollback be cut short, the next one must not do it again
 
 
 def _irreversible(step: Step) -> Optional[str]:
@@ -63,21 +92,80 @@ def _irreversible(step: Step) -> Optional[str]:
 
 
 def _conflicts(change: Change, journal: Journal, steps: List[Step]) -> List[str]:
-    """What is no longer as the run left it: only the last step on each thing can tell."""
-    found, seen = [], set()
+    """What is in no state that the run knows: as it left it, or on the way back that a rollback cut short has begun."""
+    found, seen = [], _in_flux(change, journal)
     for step in reversed(steps):
         name = (step["kind"], step["name"])
         if name in seen or step["after"] is None:
             continue
         seen.add(name)
-        kind = kind_named(step["kind"])
-        now = change.state(*name)
-        fingerprint = kind.fingerprint(now)
-        as_left = all(fingerprint.get(key) == value for key, value in step["after"].items())
-        as_before = kind.same(now, kind.load(step["before"], journal))
-        if step["finished"] and not as_left and not as_before:
-            found.append(_line(step, "changed by somebody else since"))
+        same = [other for other in steps if (other["kind"], other["name"]) == name]
+        if step["finished"] and not any(_is_known(change, journal, other) for other in same):
+            found.append(_line(step, _who(change, journal, step)))
     return found
+
+
+def _in_flux(change: Change, journal: Journal) -> Set[Any]:
+    """What a rollback was just setting back when it was killed."""
+    return {
+        (step["kind"], step["name"])
+        for later in _later(change, journal)
+        for step in later.steps()
+        if step["module"] == "rollback" and not step["finished"]
+    }
+
+
+def _later(change: Change, journal: Journal) -> List[Journal]:
+    """The journals of later runs that were not taken back, the last one first."""
+    runs = [run for run in journal.runs() if run > journal.run and run != change.journal.run]
+    found = [Journal(run, journal.host, root=journal.root) for run in reversed(runs)]
+    return [later for later in found if not later.undone_by()]
+
+
+def _is_known(change: Change, journal: Journal, step: Step) -> bool:
+    """Is the thing as this step left it, or as it found it?"""
+    kind = kind_named(step["kind"])
+    now = change.state(step["kind"], step["name"])
+    fingerprint = kind.fingerprint(now)
+    as_left = all(fingerprint.get(key) == value for key, value in step["after"].items())
+    return as_left or kind.same(now, kind.load(step["before"], journal))
+
+
+def _who(change: Change, journal: Journal, step: Step) -> str:
+    """Who has changed it since, as far as the journals know."""
+    for later in _later(change, journal):
+        if any((other["kind"], other["name"]) == (step["kind"], step["name"]) for other in later.steps()):
+            return "changed by run %s since, which could be taken back first" % later.run
+    return "changed by somebody else since"
+
+
+def _outgrown(journal: Journal, steps: List[Step]) -> Set[str]:
+    """Directories that the run made, and in which there are files that came after it: they stay, as nobody gave leave
+
+    to take those files away.
+    """
+    names = {step["name"] for step in steps if step["kind"] == "file"}
+    return {
+        step["name"]
+        for step in steps
+        if step["kind"] == "file" and step["before"]["type"] == "absent" and os.path.isdir(step["name"])
+        and not os.path.islink(step["name"]) and _holds_newer(step["name"], journal.ended(), names)
+    }  # fmt: skip
+
+
+def _holds_newer(path: str, moment: float, known: Set[str]) -> bool:
+    """Is there a file that came or changed after that moment, and that is not one of the known?"""
+    for folder, _, files in os.walk(path):
+        for name in files:
+            inside = os.path.join(folder, name)
+            with contextlib.suppress(FileNotFoundError):  # gone by now
+                if inside not in known and os.lstat(inside).st_ctime > moment:
+                    return True
+    return False
+
+
+def _stays(step: Step, outgrown: Set[str]) -> bool:
+    return step["kind"] == "file" and step["name"] in outgrown
 
 
 def _line(step: Step, why: str) -> str:

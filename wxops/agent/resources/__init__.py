@@ -23,6 +23,9 @@ class Kind:
     late = False
     """On rollback, set back after everything else, once (a service restart: the files must be back first)."""
 
+    repeatable = True
+    """May `undo` be done again, after a rollback that was cut short? What only a command can undo may not."""
+
     def read(self, name: str, view: View) -> State:
         """The state now. `view` reads other states, through the overlay of check mode."""
         raise NotImplementedError

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wxops.agent.failure import ModuleFailure
-from wxops.agent.process import run
 from wxops.agent.resources import Kind
 
 if TYPE_CHECKING:
@@ -19,19 +18,24 @@ if TYPE_CHECKING:
 class CommandKind(Kind):
     """The name is the command as a person reads it; the state {"rollback": shell text or None}."""
 
+    repeatable = False
+
     def read(self, name: str, view: View) -> State:
         return {}
-
-    def write(self, name: str, state: State) -> None:
-        done = run(["/bin/sh", "-c", state["rollback"]])
-        if done.rc != 0:
-            raise ModuleFailure("its rollback command failed: %s" % state["rollback"], **done.result())
 
     def irreversible(self, saved: State) -> Optional[str]:
         return None if saved.get("rollback") else "a command without `rollback:`"
 
     def undo(self, change: Change, kind: str, name: str, saved: State, journal: Journal) -> None:
-        change.act(kind, name, rollback=saved["rollback"])
+        """Run the inverse. It has none itself, so taking this rollback back will report it."""
+        inverse = saved["rollback"]
+        if change.check:
+            change.changed = True
+            change.diffs.append({"prepared": "%s %s\n" % (kind, inverse)})
+            return
+        done = change.run_command(["/bin/sh", "-c", inverse], inverse)
+        if done.rc != 0:
+            raise ModuleFailure("its rollback command failed: %s" % inverse, **done.result())
 
 
 KIND = CommandKind()

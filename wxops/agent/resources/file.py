@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import errno
-import hashlib
 import os
 import shutil
 import stat
@@ -13,25 +11,28 @@ from typing import TYPE_CHECKING
 
 from wxops.agent.content import SMALL, Content
 from wxops.agent.failure import ModuleFailure
+from wxops.agent.moving import move_tree
 from wxops.agent.names import group_name, user_name
+from wxops.agent.place import NODES, TYPES, beside, place, xattrs
 from wxops.agent.resources import Kind
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator
+    from typing import Any, Dict
 
     from wxops.agent.change import View
     from wxops.agent.journal import Journal
     from wxops.agent.resources import State
 
 ABSENT: State = {"type": "absent"}
-TYPES = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link", stat.S_IFIFO: "fifo",
-         stat.S_IFSOCK: "socket", stat.S_IFBLK: "block", stat.S_IFCHR: "char"}  # fmt: skip
+UNCOMPARED = ("mtime_ns", "xattrs", "kept", "discard")
+"""Parts of a state that say how to bring it back, not whether it is so."""
 
 
 class FileKind(Kind):
     """A path. States: {"type": "absent"}, or type, mode, uid, gid and
 
-    file: content (a Content), mtime_ns; link: target; hard: target (another name of that file).
+    file: content (a Content), mtime_ns; link: target; hard: target (another name of that file); block, char: device.
+    Of something that was taken away also: xattrs; kept (where in the journal a directory lies).
     """
 
     def read(self, name: str, view: View) -> State:
@@ -45,6 +46,8 @@ class FileKind(Kind):
             state["target"] = os.readlink(name)
         elif kind == "file":
             state.update(content=Content.of_file(name), mtime_ns=found.st_mtime_ns)
+        elif kind in ("block", "char"):
+            state["device"] = found.st_rdev
         return state
 
     def same(self, now: State, wanted: State) -> bool:
@@ -56,35 +59,38 @@ class FileKind(Kind):
             if key == "content":
                 if "content" not in now or not value.same(now["content"]):
                     return False
-            elif now.get(key) != value:
+            elif key != "xattrs" and now.get(key) != value:
                 return False
         return True
 
     def write(self, name: str, state: State) -> None:
-        now = self.read(name, None)  # type: ignore[arg-type]  # reading a file asks no other state
         if "discard" in state:
             move_tree(name, state["discard"])
-            sync_directory(os.path.dirname(name))
-        elif now["type"] not in ("absent", state["type"]):
-            _remove(name, now)
-        if state["type"] == "absent":
+        if state["type"] == "absent" and not os.path.lexists(name):
             return
+        if state["type"] == "file" and "content" not in state:
+            raise ModuleFailure("%s is no file any more, and its content was never changed: nothing keeps it" % name)
+        with place(name) as there:
+            now, wanted = there.type(), state["type"]
+            makes_way = wanted in ("absent", "directory") or now == "directory"  # the rest is renamed over it
+            if now not in ("absent", wanted) and (makes_way or "kept" in state):
+                there.remove()
+            if wanted == "directory" and "kept" not in state:
+                there.put_directory(state)
+            elif wanted == "link":
+                there.put_link(state)
+            elif wanted == "hard":
+                there.put_hard_link(state["target"])
+            elif now == wanted and wanted in NODES:
+                there.set_attributes(state)
+            elif wanted in NODES:
+                there.put_node(state)
+            elif wanted == "file" and now == "file" and state["content"].same(Content.of_file(name)):
+                there.set_attributes(state)
+            elif wanted == "file":
+                there.put_file(state)
         if "kept" in state:
-            _move(state["kept"], name)
-        elif state["type"] == "directory":
-            _directory(name, state)
-        elif state["type"] == "link":
-            _link(name, state)
-        elif state["type"] == "hard":
-            _hard_link(name, state["target"])
-        elif now["type"] == state["type"] != "file":
-            _attributes(name, state)
-        elif state["type"] != "file":
-            raise ModuleFailure("%s is a %s: that cannot be made again" % (name, state["type"]))
-        elif now["type"] == "file" and state["content"].same(now["content"]):
-            _attributes(name, state)
-        else:
-            _replace(name, state)
+            move_tree(state["kept"], name)
 
     def merged(self, before: State, wanted: State) -> State:
         if wanted["type"] != before["type"]:
@@ -108,6 +114,8 @@ class FileKind(Kind):
                 saved["base64"] = base64.b64encode(content.read()).decode()
             else:
                 saved["blob"] = journal.keep_content(content)
+        if before["type"] in ("file", "directory") and before["type"] != after["type"]:
+            saved.update(_attributes_of(name))
         replaced = after["type"] != "directory" or "kept" in after
         if before["type"] == "directory" and replaced and os.listdir(name):
             saved["kept"] = journal.place_for_tree(name)
@@ -126,7 +134,8 @@ class FileKind(Kind):
 
     def recover(self, name: str) -> None:
         with contextlib.suppress(OSError):
-            os.unlink(_temporary(name))
+            os.unlink(beside(name))
+        shutil.rmtree(beside(name), ignore_errors=True)
 
     def fingerprint(self, state: State) -> State:
         if state["type"] == "hard":
@@ -134,7 +143,7 @@ class FileKind(Kind):
         return {
             key: value.sha256 if key == "content" else value
             for key, value in state.items()
-            if key not in ("mtime_ns", "kept", "discard") and not (state["type"] == "link" and key == "mode")
+            if key not in UNCOMPARED and not (state["type"] == "link" and key == "mode")
         }
 
     def diff(self, name: str, before: State, after: State) -> Dict[str, str]:
@@ -170,130 +179,7 @@ def _readable(key: str, value: Any) -> str:
     return group_name(value) if key == "gid" else str(value)
 
 
-def _remove(path: str, state: State) -> None:
-    """Take a path away. A directory is empty here: one that holds something is moved into the journal."""
-    if state["type"] == "directory":
-        os.rmdir(path)
-    else:
-        os.unlink(path)
-    sync_directory(os.path.dirname(path))
-
-
-def _move(kept: str, path: str) -> None:
-    """A kept tree back to its place; it may lie on another file system."""
-    move_tree(kept, path)
-    sync_directory(os.path.dirname(path))
-
-
-def move_tree(source: str, target: str) -> None:
-    """Rename, or copy with owners, modes, times and links and then remove, across file systems."""
-    try:
-        os.rename(source, target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        partial = target + ".wxops-partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        copy_tree(source, partial)
-        os.rename(partial, target)
-        shutil.rmtree(source)
-
-
-def copy_tree(source: str, target: str) -> None:
-    """Copy a tree with owners, modes, times, extended attributes and links."""
-    shutil.copytree(source, target, symlinks=True, copy_function=shutil.copy2)
-    for folder, folders, files in os.walk(source):
-        twin = os.path.join(target, os.path.relpath(folder, source))
-        for name in [".", *folders, *files]:
-            found = os.lstat(os.path.join(folder, name))
-            os.lchown(os.path.join(twin, name), found.st_uid, found.st_gid)
-            if not stat.S_ISLNK(found.st_mode):
-                os.chmod(os.path.join(twin, name), stat.S_IMODE(found.st_mode))
-
-
-def _directory(path: str, state: State) -> None:
-    if not os.path.isdir(path):
-        os.mkdir(path, 0o700)
-        sync_directory(os.path.dirname(path))
-    _attributes(path, state)
-
-
-def _link(path: str, state: State) -> None:
-    with _beside(path) as temporary:
-        os.symlink(state["target"], temporary)
-        _chown(temporary, state)
-        os.rename(temporary, path)
-
-
-def _hard_link(path: str, target: str) -> None:
-    with _beside(path) as temporary:
-        os.link(target, temporary)
-        os.rename(temporary, path)
-
-
-def _replace(path: str, state: State) -> None:
-    """New bytes under the old name: written beside it, synced, then renamed over it."""
-    with _beside(path) as temporary:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            for chunk in state["content"].chunks():
-                file.write(chunk)
-            file.flush()
-            _copy_xattrs(path, file.fileno())
-            _attributes(temporary, state)
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
-    sync_directory(os.path.dirname(path))
-
-
-@contextlib.contextmanager
-def _beside(path: str) -> Iterator[str]:
-    """A hidden name in the same directory, gone again if the work fails (and, after a kill, at the next write)."""
-    temporary = _temporary(path)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
-    try:
-        yield temporary
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
-def _temporary(path: str) -> str:
-    """The same name each time, so that what a killed write left can be found."""
-    folder, name = os.path.split(path)
-    return os.path.join(
-        folder, ".%s.wxops-new" % (name if len(name) < 200 else hashlib.sha256(name.encode()).hexdigest())
-    )
-
-
-def _attributes(path: str, state: State) -> None:
-    _chown(path, state)
-    if "mode" in state:
-        os.chmod(path, state["mode"])
-    if "mtime_ns" in state:
-        os.utime(path, ns=(state["mtime_ns"], state["mtime_ns"]))
-
-
-def _chown(path: str, state: State) -> None:
-    now = os.lstat(path)
-    uid, gid = state.get("uid", now.st_uid), state.get("gid", now.st_gid)
-    if (uid, gid) != (now.st_uid, now.st_gid):
-        os.lchown(path, uid, gid)
-
-
-def _copy_xattrs(path: str, target: int) -> None:
-    """Extended attributes (SELinux label, ACL) of the file that is replaced."""
-    with contextlib.suppress(OSError):
-        for name in os.listxattr(path, follow_symlinks=False):
-            with contextlib.suppress(OSError):
-                os.setxattr(target, name, os.getxattr(path, name, follow_symlinks=False))
-
-
-def sync_directory(path: str) -> None:
-    """Make a rename in this directory survive a power cut."""
-    descriptor = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _attributes_of(name: str) -> State:
+    """What is lost with a file that goes, beyond what `read` tells: ACLs, labels, capabilities."""
+    found = xattrs(name)
+    return {"xattrs": found} if found else {}
