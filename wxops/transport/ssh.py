@@ -17,7 +17,26 @@ from wxops.transport import host_keys, ssh_config
 from wxops.transport.options import ConnectionOptions
 
 CONNECTS_AT_ONCE = 30  # sshd's MaxStartups turns more away at a shared jump host
+QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux has it
 _connecting = threading.BoundedSemaphore(CONNECTS_AT_ONCE)
+
+
+class PromptSocket(socket.socket):
+    """A TCP connection on which small messages never wait 40 ms for each other.
+
+    What is sent leaves at once. What arrives is acknowledged at once: after a login sshd says two things, and holds the
+    second back until it knows that the first has arrived.
+    """
+
+    def __init__(self, fileno: int) -> None:
+        super().__init__(fileno=fileno)
+        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        data = super().recv(size, flags)
+        if QUICK_ACK is not None:  # the kernel forgets it each time that we send
+            self.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
+        return data
 
 
 class SSHSession:
@@ -106,21 +125,20 @@ class SSHSession:
             raise HostUnreachable(f"the private key {options.private_key} does not exist", where=options.name, fix=fix)
         if existing:
             login["key_filename"] = existing
+        login["transport_factory"] = _transport
         only = settings.get("identitiesonly", "no") == "yes" or bool(is_target and options.private_key)
         login["allow_agent"] = login["look_for_keys"] = not only
         return login
 
     def _socket(self, connection: fabric.Connection, before: fabric.Connection | None) -> Any:
-        """The stream to the next hop, without Nagle's algorithm, which makes a small request wait 40 ms."""
+        """The stream to the next hop."""
         host, port = connection.host, connection.port
         if before is not None:
             return before.transport.open_channel("direct-tcpip", (host, port), ("", 0), timeout=self._options.timeout)
         command = connection.ssh_config.get("proxycommand", "none")
         if command.lower() != "none":
             return paramiko.ProxyCommand(command)
-        stream = socket.create_connection((host, port), timeout=self._options.timeout)
-        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return stream
+        return PromptSocket(fileno=socket.create_connection((host, port), timeout=self._options.timeout).detach())
 
     def _refused(self, connection: fabric.Connection, error: Exception) -> HostUnreachable:
         tried = "password" if self._options.password else "key"
@@ -146,6 +164,14 @@ def _address(hop: str) -> tuple[str, str | None, int | None]:
         raise InputError(f"ProxyJump {hop!r} is not understood", fix="[user@]host[:port], several with commas")
     port = match["port"] or match["sixport"]
     return match["host"] or match["six"], user or None, int(port) if port else None
+
+
+def _transport(stream: Any, **options: Any) -> paramiko.Transport:
+    """With AES-GCM as the first choice: every other cipher needs a second pass that authenticates each message."""
+    transport = paramiko.Transport(stream, **options)
+    security = transport.get_security_options()
+    security.ciphers = sorted(security.ciphers, key=lambda name: not name.startswith("aes256-gcm"))
+    return transport
 
 
 def _reason(error: Exception) -> str:
