@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import glob
 import importlib.util
 import json
 import marshal
@@ -86,7 +87,7 @@ def _bytecode(name: str) -> bytes:
 
 @functools.cache
 def _all_files() -> frozenset[str]:
-    return frozenset(path.relative_to(AGENT).as_posix() for path in AGENT.rglob("*.py"))
+    return frozenset(glob.glob("**/*.py", root_dir=AGENT, recursive=True))
 
 
 @functools.cache
