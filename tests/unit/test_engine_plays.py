@@ -48,6 +48,8 @@ def test_a_play_goes_as_with_ansible(
     out, err = capsys.readouterr()
     events = [json.loads(line) for line in out.splitlines()]
     told = condensed(events, str(project), case.get("free", False))
+    if recorded["exit"] == 1:  # ansible-core ends without a recap
+        told["recap"] = {}
     told = {"arguments": recorded["arguments"], "exit": ended.value.code, **told}
     differences = [*unified_diff(readable(recorded).splitlines(), readable(told).splitlines(), lineterm="", n=1)]
     assert not differences, "\n".join([*differences, *map(str, reasons(events)), err])

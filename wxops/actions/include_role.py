@@ -7,6 +7,7 @@ from typing import Any
 from wxops.actions import Call, Result
 
 ALIASES = {"role": "name"}
+RAW = frozenset({"apply"})
 
 
 def include_role(
@@ -29,7 +30,7 @@ def include_role(
     defaults_from: a file of its defaults/ instead of main.
     handlers_from: a file of its handlers/ instead of main.
     apply: keywords (tags, become...) for its tasks.
-    public: accepted for Ansible's sake.
+    public: let the rest of the play see its variables.
     allow_duplicates: accepted for Ansible's sake.
     rolespec_validate: accepted for Ansible's sake.
     """
@@ -39,4 +40,4 @@ def include_role(
         "defaults_from": defaults_from,
         "handlers_from": handlers_from,
     }
-    return {"changed": False, "_include": {"role": name, "parts": parts, "apply": apply}}
+    return {"changed": False, "_include": {"role": name, "parts": parts, "apply": apply, "public": public}}

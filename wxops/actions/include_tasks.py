@@ -8,6 +8,7 @@ from wxops.actions import Call, Result
 from wxops.errors import InputError
 
 FREE_FORM = "file"
+RAW = frozenset({"apply"})
 
 
 def include_tasks(call: Call, file: str | None = None, apply: dict[str, Any] | None = None) -> Result:

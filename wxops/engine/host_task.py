@@ -62,7 +62,7 @@ class HostTask:
 
     @property
     def search_path(self) -> list[Path]:
-        return self.context.variables.search_path(self.task.common)
+        return self.context.variables.search_path(self.task.common.role)
 
     def says(self, value: Any, unsure: bool = False) -> bool:
         """A keyword that is true or false, or a template of it; not said is false. unsure: what holds if it fails."""
@@ -213,6 +213,8 @@ class HostTask:
             rendered = item.templar.render(given, where=self.task.origin)
         if not isinstance(rendered, dict):
             raise InputError(f"the arguments of {self.task.module} should be a mapping", where=self.task.origin)
+        if self.module.signature.open:  # names of the operator's own choosing may be templates, too
+            rendered = {item.templar.render(name): value for name, value in rendered.items()}
         given = {name: value for name, value in rendered.items() if value is not OMIT}
         return self.module.signature.coerce(given, self.task.origin)
 

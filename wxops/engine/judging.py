@@ -38,7 +38,7 @@ def judged(task: Task, item: Item, result: Result) -> Result:
             failed = _all_hold(task, scope, task.failed_when, "failed_when")
             result["failed_when_result"] = result["failed"] = failed
     except TemplateError as error:
-        return {**result, **failure(error)}
+        return {**result, "failed": True, "msg": str(error)}
     return result
 
 

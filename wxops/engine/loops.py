@@ -7,7 +7,10 @@ from typing import Any
 
 from wxops.errors import InputError
 from wxops.playbook.plays import Loop, Task
-from wxops.playbook.templating import Templar, lookup
+from wxops.playbook.templating import Templar
+
+SUBDIRECTORIES = {"template": "templates", "include_vars": "vars"}
+"""Where `with_first_found` looks first, by module; files/ for the others."""
 
 
 @dataclass
@@ -57,7 +60,8 @@ def items_of(task: Task, templar: Templar) -> list[Item] | None:
 
 def _values(loop: Loop, task: Task, templar: Templar) -> list[Any]:
     if loop.lookup is not None:
-        return lookup(loop.lookup, templar.render(loop.terms, where=task.origin), templar)
+        beside = {"subdir": SUBDIRECTORIES.get(task.module, "files")} if loop.lookup == "first_found" else {}
+        return templar.lookup(loop.lookup, loop.terms, **beside)
     values = templar.render(loop.terms, where=task.origin)
     if not isinstance(values, list | tuple):
         raise InputError(

@@ -36,23 +36,21 @@ class RunOptions:
 
     def selects(self, tags: frozenset[str]) -> bool:
         """Does a task with these tags run? By Ansible's rules for always, never, all, tagged and untagged."""
-        if self.tags and not _matches(self.tags, tags):
-            return "always" in tags and "always" not in self.skip_tags
-        if "never" in tags and not (self.tags - {"all"}) & tags:
-            return False
-        if not self.skip_tags:
-            return True
-        return "always" in tags and "always" not in self.skip_tags if _skips(self.skip_tags, tags) else True
+        return _asked_for(self.tags or frozenset({"all"}), tags) and not _skipped(self.skip_tags, tags)
 
 
-def _matches(asked: frozenset[str], tags: frozenset[str]) -> bool:
+def _asked_for(asked: frozenset[str], tags: frozenset[str]) -> bool:
+    usual = "never" not in tags
     return bool(
-        asked & tags
-        or ("all" in asked and "never" not in tags)
-        or ("tagged" in asked and tags - {"always", "never"})
+        "always" in tags
+        or asked & tags
+        or ("all" in asked and usual)
+        or ("tagged" in asked and tags and usual)
         or ("untagged" in asked and not tags)
     )
 
 
-def _skips(asked: frozenset[str], tags: frozenset[str]) -> bool:
-    return bool(asked & tags or "all" in asked or ("tagged" in asked and tags) or ("untagged" in asked and not tags))
+def _skipped(asked: frozenset[str], tags: frozenset[str]) -> bool:
+    if "all" in asked:
+        return "always" not in tags or "always" in asked
+    return bool(asked & tags or ("tagged" in asked and tags) or ("untagged" in asked and not tags))

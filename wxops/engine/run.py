@@ -113,7 +113,8 @@ class Run:
             finally:
                 used, traffic = connections.used(), connections.traffic()
                 connections.close()
-                tell(Recap(self.run, {name: state.counts for name, state in states.items()}, code == EXIT_INTERRUPTED))
+                counts = {name: state.counts for name, state in states.items() if any(state.counts.values())}
+                tell(Recap(self.run, counts, code == EXIT_INTERRUPTED))
                 record.finish(code, used, traffic)
         return code
 

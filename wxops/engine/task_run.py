@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
@@ -16,6 +17,7 @@ from wxops.engine.loops import Item
 from wxops.errors import HostUnreachable, WxopsError
 from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.plays import Task, as_tags
+from wxops.playbook.source import SourceStr
 
 Results = dict[str, dict[str, Any]]
 CENSORED = {"censored": "the output is hidden because the task says no_log: true"}
@@ -46,7 +48,8 @@ class TaskRun:
         tags = task.common.tags
         if not any(map(has_template, tags)):
             return tags
-        return as_tags([self._rendered(tag, task, self.context.variables.hosts[0]) for tag in tags])
+        host = self.context.variables.hosts[0]
+        return frozenset().union(*(as_tags(self._rendered(tag, task, host)) for tag in tags))
 
     def holds(self, task: Task, host: str) -> bool:
         """Do the conditions of a task hold on a host? One that cannot be told fails the host."""
@@ -69,14 +72,14 @@ class TaskRun:
 
     def _name(self, task: Task, host: str) -> str:
         """The task's name with its templates; as written where they cannot be told yet."""
-        name = str(task.name) if task.name else task.module
+        name, role = str(task.name or task.module), task.common.role
+        if task.module == "include_role":  # it is not of the role around it, as Ansible shows it
+            name, role = task.name or f"include_role : {task.arguments.get('name') or task.arguments.get('role')}", None
         if has_template(name):
-            try:
-                name = str(self._rendered(task.name, task, host))
-            except WxopsError:
-                name = str(task.name)
+            with contextlib.suppress(WxopsError):
+                name = str(self._rendered(SourceStr(name, task.origin), task, host))
         name = self.context.secrets.mask(name)
-        return f"{task.common.role.name} : {name}" if task.common.role else name
+        return f"{role.name} : {name}" if role else name
 
     def _all(self, task: Task, name: str, hosts: list[str]) -> Results:
         if len(hosts) == 1:

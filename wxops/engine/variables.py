@@ -11,7 +11,7 @@ from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import wxops
 from wxops.engine.options import RunOptions
@@ -28,6 +28,13 @@ ANSIBLE_VERSION = {"full": "2.19.0", "major": 2, "minor": 19, "revision": 0, "st
 Layers = tuple[Any, ...]
 Key = tuple[str, int]
 """A host, and the identity of a role."""
+
+
+class _Kept(NamedTuple):
+    """Layers that were put together, and the role that they are of: while it is kept, its identity is its own."""
+
+    layers: Layers
+    role: Role | None
 
 
 class Computed(dict[str, Any]):
@@ -57,16 +64,15 @@ class Variables:
         self._of_play = self._magic_of_play()
         self._computed = self._magic_that_changes()
         self._files: dict[str, Mapping[str, Any]] = {}
-        self._above: dict[Key, Layers] = {}
-        self._below: dict[Key, Layers] = {}
+        self._above: dict[Key, _Kept] = {}
+        self._below: dict[Key, _Kept] = {}
 
     def templar(self, host: str, common: Common | None = None) -> Templar:
         """A templar with everything that holds for this host in a task with these keywords."""
-        return self._templar(self._layers(host, common), common)
+        return self._templar(self._layers(host, common), common.role if common else None)
 
-    def search_path(self, common: Common | None) -> list[Path]:
+    def search_path(self, role: Role | None) -> list[Path]:
         """Where templates and files are looked for: the role and those that included it, then the playbook."""
-        role = common.role if common else None
         folders = [each.path for each in (role, *role.parents)] if role else []
         return [*folders, *([self.play.directory] if self.play else [])]
 
@@ -90,9 +96,9 @@ class Variables:
 
     # -- layers -------------------------------------------------------------------------------------------------------
 
-    def _templar(self, layers: Layers, common: Common | None) -> Templar:
+    def _templar(self, layers: Layers, role: Role | None) -> Templar:
         return Templar(
-            ChainMap(*layers), search_path=self.search_path(common), vault=self.options.vault, secrets=self.secrets
+            ChainMap(*layers), search_path=self.search_path(role), vault=self.options.vault, secrets=self.secrets
         )
 
     def state(self, host: str) -> HostState:
@@ -110,22 +116,22 @@ class Variables:
 
     def _fixed_above(self, host: str, role: Role | None) -> Layers:
         """What nothing in a playbook overrides: magic and extra variables."""
-        known = self._above.get((host, id(role)))
-        if known is None:
+        kept = self._above.get((host, id(role)))
+        if kept is None:
             layers = (self._magic_of_host(host, role), self._of_play, self._computed, self.options.extra_vars)
-            known = self._above[host, id(role)] = tuple(filter(None, layers))
-        return known
+            kept = self._above[host, id(role)] = _Kept(tuple(filter(None, layers)), role)
+        return kept.layers
 
     def _fixed_below(self, host: str, role: Role | None, state: HostState) -> Layers:
         """Everything weaker than a task's own variables: its layers stay, though facts in them may change."""
-        known = self._below.get((host, id(role)))
-        if known is None:
+        kept = self._below.get((host, id(role)))
+        if kept is None:
             used = [*([role] if role else []), *reversed(self._public_roles)]
             of_play = [self._files.get(host), self.prompted, self.play.vars if self.play else None]
             strong = filter(None, [*(each.vars for each in used), *of_play])
             weak = filter(None, [self._inventory(host), *(each.defaults for each in used)])
-            known = self._below[host, id(role)] = (*strong, state.facts, *weak)
-        return known
+            kept = self._below[host, id(role)] = _Kept((*strong, state.facts, *weak), role)
+        return kept.layers
 
     def _inventory(self, host: str) -> Mapping[str, Any]:
         return self.inventory.variables(host, str(self.play.directory) if self.play else None)
@@ -168,6 +174,7 @@ class Variables:
         magic: dict[str, Any] = {
             "inventory_hostname": host, "inventory_hostname_short": host.split(".")[0],
             "group_names": self.inventory.group_names(host), "ansible_facts": self.state(host).ansible_facts,
+            "ansible_search_path": [str(path) for path in self.search_path(role)],
         }  # fmt: skip
         if role is not None:
             magic.update(role_path=str(role.path), role_name=role.name, ansible_role_name=role.name)

@@ -86,7 +86,7 @@ class Loader:
         tasks = Tasks(self.known, directory, path)
         return Included(tasks.nodes(source.load_file(path), common), tuple(tasks.handlers))
 
-    def role(self, name: str, common: Common, directory: Path, where: Origin | None = None, **parts: str) -> Included:
+    def role(self, name: str, common: Common, directory: Path, where: Origin | None = None, **parts: Any) -> Included:
         """A role for an include. parts: tasks_from, vars_from, defaults_from, handlers_from."""
         tasks = Tasks(self.known, directory, directory / "playbook")
         role, nodes = tasks.role(name, {}, common, where, **parts)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wxops.errors import Origin
+from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.source import SourceDict
 
 UNSET: Any = None
@@ -199,8 +200,11 @@ def as_list(value: Any) -> list[Any]:
 
 
 def as_tags(value: Any) -> frozenset[str]:
-    """`tags: a,b` or a list of them."""
-    return frozenset(part.strip() for tag in as_list(value) for part in str(tag).split(",") if part.strip())
+    """`tags: a,b` or a list of them. A template stays whole."""
+    found: list[str] = []
+    for tag in as_list(value):
+        found += [tag] if isinstance(tag, str) and has_template(tag) else map(str.strip, str(tag).split(","))
+    return frozenset(filter(None, found))
 
 
 def said(mapping: SourceDict, names: frozenset[str]) -> dict[str, Any]:

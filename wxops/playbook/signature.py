@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import shlex
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Dict, List, Literal, Optional, Union, get_args, get_orig
 
 from wxops.errors import InputError, Origin, nearest
 from wxops.playbook.source import SourceStr
+from wxops.playbook.words import Word, words
 
 TRUE = frozenset({"y", "yes", "on", "1", "true", "t"})
 FALSE = frozenset({"n", "no", "off", "0", "false", "f"})
@@ -98,16 +98,15 @@ class Signature:
         """Arguments from `module: text`: key=value pairs, or free-form text for the modules that take it."""
         if self.free_form is None:
             return _key_values(text, where, self.module)
-        words, pairs = text.split(" "), {}
+        pairs: dict[str, Any] = {}
+        rest, at = "", 0
         # Ansible's own rule: key=value words that name an argument are arguments, the rest is the command.
-        kept = []
-        for word in words:
-            key, found, value = word.partition("=")
-            if found and key in self.arguments and not key.startswith("_") and key != self.free_form:
-                pairs[key] = value.strip("'\"")
-            else:
-                kept.append(word)
-        rest = " ".join(kept).strip()
+        for word in _words(text, where, self.module):
+            key, value = word.pair or ("", "")
+            if key in self.arguments and not key.startswith("_") and key != self.free_form:
+                pairs[key] = SourceStr(value, where) if where else value
+                rest, at = rest + text[at : word.start], word.end
+        rest = (rest + text[at:]).strip()
         return {**pairs, **({self.free_form: SourceStr(rest, where) if where else rest} if rest else {})}
 
     def check(self, given: Mapping[str, Any], where: Origin | None, is_template: Callable[[Any], bool]) -> None:
@@ -253,14 +252,17 @@ def _without_none(kind: Any) -> Any:
 
 
 def _key_values(text: str, where: Origin | None, module: str) -> dict[str, Any]:
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise InputError(f"{module}: {error} in {text!r}", where=where) from None
     pairs: dict[str, Any] = {}
-    for word in words:
-        key, found, value = word.partition("=")
-        if not found:
-            raise InputError(f"{module} takes key=value or a mapping, not {word!r}", where=where)
+    for word in _words(text, where, module):
+        if word.pair is None:
+            raise InputError(f"{module} takes key=value or a mapping, not {word.text!r}", where=where)
+        key, value = word.pair
         pairs[key] = SourceStr(value, where) if where is not None else value
     return pairs
+
+
+def _words(text: str, where: Origin | None, module: str) -> list[Word]:
+    try:
+        return list(words(text))
+    except ValueError as error:
+        raise InputError(f"{module}: {error} in {text!r}", where=where) from None

@@ -154,7 +154,7 @@ class Tasks:
             return Block(mapping.origin, self._import_tasks(str(render(file)), inside, where))
         given = keywords.mapping_at(value, "import_role", where)
         keywords.check(given, IMPORT_ROLE, "import_role")
-        parts = {key: str(render(given[key])) for key in IMPORT_ROLE if key.endswith("_from") and key in given}
+        parts: dict[str, Any] = {key: str(render(given[key])) for key in IMPORT_ROLE if key.endswith("_from") and key in given}
         wanted = given.get("name") or given.get("role")
         if not wanted:
             raise InputError("import_role needs name", where=where)
@@ -180,7 +180,9 @@ class Tasks:
 
     # -- roles --------------------------------------------------------------------------------------------------------
 
-    def roles(self, entries: Sequence[Any], common: Common) -> tuple[list[Node], list[Role]]:
+    def roles(
+        self, entries: Sequence[Any], common: Common, needed_by: Role | None = None
+    ) -> tuple[list[Node], list[Role]]:
         """`roles:` of a play or the dependencies of a role: their tasks and themselves."""
         nodes: list[Node] = []
         used: list[Role] = []
@@ -192,7 +194,7 @@ class Tasks:
             _check_templates(mapping)
             params = {key: value for key, value in mapping.items() if key not in keywords.ROLE}
             inside = common.inner({key: value for key, value in mapping.items() if key != "name"})
-            role, tasks = self.role(str(self.known.render(name, self.variables)), params, inside, where)
+            role, tasks = self.role(str(self.known.render(name, self.variables)), params, inside, where, needed_by=needed_by)
             again = roles.meta(role.path).get("allow_duplicates")
             own = {key: value for key, value in mapping.items() if key not in ("role", "name")}
             nodes.append(Block(where or Origin(str(self.file)), tasks, once=None if again else f"{role.path} {own!r}"))
@@ -200,8 +202,9 @@ class Tasks:
         return nodes, used
 
     def role(
-        self, name: str, params: dict[str, Any], common: Common, where: Origin | None, tasks_from: str = "main",
+        self, name: str, params: dict[str, Any], common: Common, where: Origin | None, *, tasks_from: str = "main",
         handlers_from: str = "main", vars_from: str = "main", defaults_from: str = "main",
+        needed_by: Role | None = None,
     ) -> tuple[Role, tuple[Node, ...]]:  # fmt: skip
         """A role and its tasks, after those of the roles that it depends on."""
         path = roles.find(name, [self.directory / "roles", *self.known.roles_path, self.directory], where)
@@ -211,8 +214,9 @@ class Tasks:
             parents=(outer, *outer.parents) if outer else (),
         )  # fmt: skip
         defaults = roles.variables(path, "defaults", defaults_from, self.known.read)
-        before, needed = self.roles(roles.dependencies(path), replace(common, role=replace(role, defaults=defaults)))
-        role = _complete(role, defaults, needed)
+        role = replace(role, defaults=defaults)
+        before, needed = self.roles(roles.dependencies(path), common, role)
+        role = _complete(role, needed_by or outer, needed)
         inside = replace(common, role=role)
         tasks = self._part(path, "tasks", tasks_from, inside)
         if tasks is None and tasks_from != "main":
@@ -231,12 +235,12 @@ class Tasks:
             self.handlers.append(own)
 
 
-def _complete(role: Role, defaults: Mapping[str, Any], needed: Sequence[Role]) -> Role:
-    """A role with the variables of those that it needs and of those that brought it in under its own."""
-    outwards = role.parents[:1]
+def _complete(role: Role, outer: Role | None, needed: Sequence[Role]) -> Role:
+    """A role with the variables of those that it needs, and of the one that brought it in, under its own."""
+    outwards = [outer] if outer else []
     return replace(
         role,
-        defaults=_merged(*(each.defaults for each in (*needed, *outwards)), defaults),
+        defaults=_merged(*(each.defaults for each in (*needed, *outwards)), role.defaults),
         vars=_merged(*(each.vars for each in (*outwards, *needed)), role.vars),
         params=_merged(*(each.params for each in outwards), role.params),
         dependencies=tuple(each.name for each in needed),

@@ -48,5 +48,5 @@ class CallbackModule(CallbackBase):
         self._result("unreachable", result)
 
     def v2_playbook_on_stats(self, stats):
-        hosts = {host: {name: count for name, count in stats.summarize(host).items()} for host in stats.processed}
+        hosts = {host: dict(stats.summarize(host)) for host in stats.processed}
         self._tell(event="recap", hosts=hosts)
