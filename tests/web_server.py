@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ class _Answers(BaseHTTPRequestHandler):
             self.send_error(404)
         else:
             answer()
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_GET
 
     def on_text(self) -> None:
         since = self.headers.get("If-Modified-Since")
@@ -76,12 +79,63 @@ class _Answers(BaseHTTPRequestHandler):
         names = ("X-Told", "X-Kept", "Authorization", "User-Agent")
         self.say("".join(f"{name}: {self.headers.get(name)}\n" for name in names).encode())
 
-    def say(self, body: bytes, **headers: str) -> None:
+    def on_echo(self) -> None:
+        """What was asked, as JSON."""
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        heard = {name: self.headers.get(name) for name in ("Content-Type", "X-Told", "User-Agent", "Authorization")}
+        text = json.dumps({"method": self.command, "body": body, **{k: v for k, v in heard.items() if v is not None}})
+        self.say(text.encode(), **{"Content-Type": "application/json"})
+
+    def on_moved(self) -> None:
+        self.go("301", "/echo")
+
+    def on_found(self) -> None:
+        self.go("302", "/echo")
+
+    def on_see_other(self) -> None:
+        self.go("303", "/echo")
+
+    def on_repeat(self) -> None:
+        self.go("307", "/echo")
+
+    def go(self, status: str, where: str) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(int(status))
+        self.send_header("Location", where)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def on_problem(self) -> None:
+        self.say(b'{"title": "no"}', 422, **{"Content-Type": "application/problem+json; charset=utf-8"})
+
+    def on_no_json(self) -> None:
+        self.say(b"{", **{"Content-Type": "application/json"})
+
+    def on_latin(self) -> None:
+        self.say("caf\u00e9".encode("latin-1"), **{"Content-Type": "text/plain; charset=latin-1"})
+
+    def on_cookies(self) -> None:
         self.send_response(200)
+        for text in ("a=1", "b=2; Path=/"):
+            self.send_header("Set-Cookie", text)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def on_impostor(self) -> None:
+        """Headers that would be a task's own words."""
+        self.say(TEXT, **{"Failed": "1", "Skipped": "1", "Changed": "1", "Msg": "no", "Status": "500"})
+
+    def on_nothing(self) -> None:
+        self.send_response(204)
+        self.end_headers()
+
+    def say(self, body: bytes, status: int = 200, **headers: str) -> None:
+        self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Tests are quiet."""

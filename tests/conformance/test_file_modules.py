@@ -29,6 +29,8 @@ MODULES = (
     "slurp",
     "stat",
     "unarchive",
+    "uri",
+    "wait_for",
 )
 ANSIBLE = os.environ.get("ANSIBLE_PYTHON", "")
 

@@ -30,6 +30,8 @@ MODULES = (
     "slurp",
     "stat",
     "unarchive",
+    "uri",
+    "wait_for",
 )
 
 

@@ -76,11 +76,11 @@ class Web:
         """Send a request with a body: bytes, a file, or None."""
         address, login = _without_login(url)
         handlers, own = self._authentication(address, login or self._login)
-        request = urllib.request.Request(address, data=body, headers={}, method=method)
-        for name, value in {**self._headers, **own, **(headers or {})}.items():
-            add = request.add_unredirected_header if name.lower() in self._kept else request.add_header
-            add(name, value)
         try:
+            request = urllib.request.Request(address, data=body, headers={}, method=method)
+            for name, value in {**self._headers, **own, **(headers or {})}.items():
+                add = request.add_unredirected_header if name.lower() in self._kept else request.add_header
+                add(name, value)
             opened = urllib.request.build_opener(*self._handlers, *handlers).open(request, timeout=self.timeout)
         except urllib.error.HTTPError as error:
             return Answer(url, error, error.code, str(error), self.decompress)
