@@ -152,6 +152,14 @@ def test_fetch_brings_a_file_once(managed: ManagedHost, files: Path) -> None:
     managed.host.ssh("rm /srv/fetched")
 
 
+def test_fetch_expands_the_path_on_the_host(managed: ManagedHost) -> None:
+    managed.host.ssh("echo x > /root/wx-home")
+    played = managed.play("- fetch: {src: ~/wx-home, dest: got}")
+    assert played.statuses == ["changed"], played.told()
+    assert (managed.folder / "got" / managed.host.name / "root/wx-home").read_text() == "x\n"
+    managed.host.ssh("rm /root/wx-home")
+
+
 def test_fetch_of_what_is_not_there(managed: ManagedHost) -> None:
     played = managed.play("""
         - fetch: {src: /srv/none, dest: got, fail_on_missing: false}

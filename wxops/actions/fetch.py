@@ -32,6 +32,8 @@ def fetch(
     fail_on_missing: fail when the host has no such file.
     validate_checksum: compare what came with what the host sent.
     """
+    if src.startswith("~") or "$" in src:
+        src = _on_host(call, src)
     target = _target(call, src, dest, flat)
     have = local_sha1(target)
     made = [] if call.check else _make_directories(target.parent)
@@ -46,6 +48,12 @@ def fetch(
     if not sent["changed"] or call.check:
         return result
     return {**result, **_received(target, sent["checksum"], validate_checksum)}
+
+
+def _on_host(call: Call, path: str) -> str:
+    """What the host makes of `~` and $VARIABLES; only then can it be a part of the file's place here."""
+    found = call.run("stat", {"path": path, "get_checksum": False, "get_mime": False, "get_attributes": False})
+    return str(found["stat"].get("path", path))
 
 
 def _target(call: Call, src: str, dest: str, flat: bool) -> LocalPath:

@@ -53,14 +53,22 @@ class Attributes:
         self.set_label_and_flags(change, path)
 
     def set_label_and_flags(self, change: Change, path: str) -> None:
-        """What a file cannot be given in the step that writes it."""
+        """What a file cannot be given in the step that writes it; one that only a check has begins as its directory."""
         place = change.place(path)
+        known = place if os.path.lexists(place) else _nearest(place)
         if any(self.label) and selinux_label.enabled():
-            change.set(
-                "selinux_label", place, selinux_label.wanted(change.state("selinux_label", place), self.label, place)
-            )
+            now = change.state("selinux_label", place) or change.state("selinux_label", known)
+            change.set("selinux_label", place, selinux_label.wanted(now, self.label, place))
         if self.flags:
-            change.set("inode_flags", place, inode_flags.wanted(change.state("inode_flags", place), self.flags))
+            now = change.state("inode_flags", place) or change.state("inode_flags", known)
+            change.set("inode_flags", place, inode_flags.wanted(now, self.flags))
+
+
+def _nearest(path: str) -> str:
+    """The directory above that is on disk."""
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return path
 
 
 def describe(change: Change, path: str) -> Dict[str, Any]:

@@ -54,15 +54,21 @@ class ControllerLink(Link):
         """Content that the controller has, by name; large content goes to an unnamed file on disk."""
         self._send(wire.NEED, name.encode("utf-8"))
         spool = tempfile.SpooledTemporaryFile(max_size=SMALL)  # noqa: SIM115  it lives as long as the content
-        size = 0
+        size, error = 0, None
         while True:
             kind, payload = self._frames.get()
             if kind != wire.DATA:
                 raise Stopped("the link ended while %s was being sent" % name)
             if not payload:
                 break
-            spool.write(payload)
             size += len(payload)
+            try:
+                if error is None:
+                    spool.write(payload)
+            except OSError as full:
+                error = full  # the rest must be read all the same, or it would be taken for the next task
+        if error is not None:
+            raise ModuleFailure("there is no room for it in %s: %s" % (tempfile.gettempdir(), error.strerror))
         if size <= SMALL:
             spool.seek(0)
             return Content(spool.read())
@@ -127,7 +133,7 @@ class Session:
             started = time.time()
             result = self._run(task, arguments)
             result["ms"] = round((time.time() - started) * 1000, 1)
-            self._reply(wire.RESULT, {"item": index, "result": result})
+            self._send(wire.RESULT, _answer(index, result))
         self._send(wire.DONE)
 
     def _run(self, task: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
@@ -141,8 +147,8 @@ class Session:
         try:
             change.stop_if_asked()
             with _environment(task.get("environment") or {}):
-                module = import_module("wxops.agent.modules." + task["module"])
-                result = getattr(module, task["module"])(change, **arguments) or {}
+                function = getattr(import_module("wxops.agent.modules." + task["module"]), task["module"])
+                result = function(change, **_with_paths_expanded(function, arguments)) or {}
         except ModuleFailure as failure:
             result = dict(failure.result, failed=True)
         except Stopped as stopped:
@@ -168,7 +174,28 @@ class Session:
             self.journal.void(sequence)
 
     def _reply(self, kind: int, value: Any) -> None:
-        self._send(kind, json.dumps(value, separators=(",", ":"), default=str).encode("utf-8"))
+        self._send(kind, _json(value))
+
+
+def _with_paths_expanded(function: Any, arguments: Dict[str, Any]) -> Dict[str, Any]:
+    """The arguments, with `~` and $VARIABLES filled in where the function asks for a path."""
+    paths = [name for name, kind in function.__annotations__.items() if "Path" in kind]
+    expanded = {name: arguments[name] for name in paths if isinstance(arguments.get(name), str)}
+    return {**arguments, **{name: os.path.expanduser(os.path.expandvars(path)) for name, path in expanded.items()}}
+
+
+def _answer(index: int, result: Dict[str, Any]) -> bytes:
+    """A RESULT's payload. One that fits into no frame says so; whether and where it changed something still stands there."""
+    data = _json({"item": index, "result": result})
+    if len(data) <= wire.MAX_PAYLOAD:
+        return data
+    kept = {key: result[key] for key in ("changed", "steps", "ms", "rc") if key in result}
+    message = "its result of %d MiB does not fit into an answer (%d MiB)" % (len(data) >> 20, wire.MAX_PAYLOAD >> 20)
+    return _json({"item": index, "result": dict(kept, failed=True, msg=message)})
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), default=str).encode("utf-8")
 
 
 class _environment:

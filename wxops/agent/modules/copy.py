@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def copy(
     change: Change,
     dest: Path,
-    src: str = "",
+    src: Path = "",
     remote_src: bool = False,
     backup: bool = False,
     force: bool = True,

@@ -13,7 +13,7 @@ from wxops.agent.failure import ModuleFailure
 from wxops.agent.resources import Kind
 
 if TYPE_CHECKING:
-    from typing import Iterator, Optional
+    from typing import Dict, Iterator, Optional
 
     from wxops.agent.change import View
     from wxops.agent.resources import State
@@ -60,6 +60,9 @@ class InodeFlagsKind(Kind):
         flags = read_flags(name)
         return {} if flags is None else {"flags": flags}
 
+    def diff(self, name: str, before: State, after: State) -> Dict[str, str]:
+        return super().diff(name, _readable(before), _readable(after))
+
     def write(self, name: str, state: State) -> None:
         if "flags" not in state:
             return
@@ -73,6 +76,10 @@ class InodeFlagsKind(Kind):
 
 
 KIND = InodeFlagsKind()
+
+
+def _readable(state: State) -> State:
+    return {"attributes": letters(state.get("flags", 0) & SETTABLE)}
 
 
 def wanted(now: State, text: str) -> State:
