@@ -8,6 +8,7 @@ import queue
 import sys
 import threading
 import time
+import traceback
 from typing import TYPE_CHECKING
 
 from wxops.agent import wire
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from wxops.agent.session import Frames
 
 STREAM_FRAMES = (wire.OPEN, wire.STREAM, wire.CLOSE)
+MAX_WAITING = 64
+"""Frames that wait for the session: a disk slower than the network holds the sender up, and fills no memory."""
 
 
 class Link:
@@ -43,9 +46,15 @@ def serve(link: BinaryIO, add_files: Callable[[bytes], None]) -> None:
     reader = Reader(link, out, add_files)
     for work in (reader.read, reader.watch):
         threading.Thread(target=work, daemon=True).start()
-    with contextlib.suppress(BrokenPipeError):  # the controller is gone; what was running has come to its end
-        reader.session.serve()
-    os._exit(0)  # not sys.exit: a thread stuck in a dead mount must not keep the agent alive
+    status = 1
+    try:
+        with contextlib.suppress(BrokenPipeError):  # the controller is gone; what was running has come to its end
+            reader.session.serve()
+        status = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(status)  # not sys.exit: a thread stuck in a dead mount must not keep the agent alive
 
 
 def _detach_standard_streams() -> None:
@@ -62,26 +71,37 @@ class Reader:
 
     def __init__(self, link: BinaryIO, out: Link, add_files: Callable[[bytes], None]) -> None:
         self._link, self._out = link, out
-        self._frames: Frames = queue.Queue()
+        self._frames: Frames = queue.Queue(MAX_WAITING)
         self._heard = time.monotonic()
+        self._busy = False
         self.session = Session(out.send, self._frames, add_files)
         self._tunnels = Tunnels(out.send)
 
     def read(self) -> None:
         try:
             while True:
-                self._take(*wire.read_frame(self._link.read))
+                kind, payload = wire.read_frame(self._link.read)
+                self._heard, self._busy = time.monotonic(), True
+                self._take(kind, payload)
+                self._heard, self._busy = time.monotonic(), False
         except (wire.WireError, OSError, ValueError):
             self._lost()
 
     def watch(self) -> None:
-        """A link that was cut without a word shows only in silence."""
+        """A link that was cut without a word shows only in silence.
+
+        A frame that cannot be handed on (Docker takes its time with an image) is no silence: PING waits behind it, so
+        the agent says unasked that it lives.
+        """
         while time.monotonic() - self._heard < self.session.patience:
             time.sleep(min(1.0, self.session.patience / 4))
+            if self._busy and time.monotonic() - self._heard > self.session.patience / 8:
+                self._heard = time.monotonic()
+                with contextlib.suppress(OSError):  # the link is gone: the reader will see it too
+                    self._out.send(wire.PONG)
         self._lost()
 
     def _take(self, kind: int, payload: bytes) -> None:
-        self._heard = time.monotonic()
         if kind in STREAM_FRAMES:
             self._tunnels.take(kind, payload)
         elif kind == wire.PING:

@@ -185,7 +185,7 @@ def _with_paths_expanded(function: Any, arguments: Dict[str, Any]) -> Dict[str, 
 
 
 def _answer(index: int, result: Dict[str, Any]) -> bytes:
-    """A RESULT's payload. One that fits into no frame says so; whether and where it changed something still stands there."""
+    """A RESULT's payload. One that fits into no frame says so, and still which steps it took."""
     data = _json({"item": index, "result": result})
     if len(data) <= wire.MAX_PAYLOAD:
         return data
