@@ -260,6 +260,25 @@ def test_each_name_keeps_what_the_last_three_runs_put_aside(docker: ManagedHost,
     assert len(kept) == 3
 
 
+def test_a_container_that_is_gone_is_named_before_anything_is_taken_back(docker: ManagedHost, registry: str) -> None:
+    play(docker, web(registry))
+    played = play(docker, web(registry, labels={"new": 1}))
+    docker.host.ssh("docker ps --all --quiet --filter name=^/web.wxops- | xargs docker rm")
+    now = lasting(docker.host, "web")
+    back = docker.rollback(played.run)
+    assert "is gone" in str(back.results[0].result["irreversible"])
+    assert lasting(docker.host, "web") == now
+
+
+def test_a_container_with_rm_is_replaced_and_rollback_says_that_it_cannot_come_back(
+    docker: ManagedHost, registry: str
+) -> None:
+    docker.host.ssh(f"docker run --detach --rm --name web {registry}/web:1")
+    played = play(docker, web(registry))
+    back = docker.rollback(played.run)
+    assert "--rm" in str(back.results[0].result["irreversible"])
+
+
 def test_what_is_kept_does_not_come_up_by_itself(docker: ManagedHost, registry: str) -> None:
     play(docker, web(registry, restart_policy="always"))
     play(docker, web(registry, restart_policy="always", labels={"new": 1}))

@@ -9,6 +9,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from wxops.agent import docker_socket
 from wxops.agent.container_config import STEP_LABEL, UPDATED_IN_PLACE, config_of, differences
 from wxops.agent.docker_socket import Docker, DockerError, docker_on
 from wxops.agent.failure import ModuleFailure
@@ -84,7 +85,12 @@ class ContainerKind(Kind):
         _remove(Docker(), unfinished_name(name))
 
     def irreversible(self, saved: State) -> Optional[str]:
-        return "it was started with --rm, so stopping removed it" if saved.get("auto_remove") else None
+        if saved.get("auto_remove"):
+            return "it was started with --rm, so stopping removed it"
+        if saved["exists"] and os.path.exists(docker_socket.SOCKET) and _by_id(Docker(), saved["id"]) is None:
+            return "the container that it was, %.12s, is gone: somebody removed it, or %d later runs did" % (
+                saved["id"], KEPT_RUNS)  # fmt: skip
+        return None
 
     def diff(self, name: str, before: State, after: State) -> Dict[str, str]:
         lines = _changes(before, after)
@@ -100,6 +106,11 @@ def container_named(docker: Docker, name: str) -> Optional[Dict[str, Any]]:
     """The container with exactly that name: to the engine "db" is also any container whose id begins with db."""
     found: Optional[Dict[str, Any]] = docker.get("/containers/%s/json" % name)
     return found if found and found["Name"] == "/" + name else None
+
+
+def _by_id(docker: Docker, number: str) -> Optional[Dict[str, Any]]:
+    found: Optional[Dict[str, Any]] = docker.get("/containers/%s/json" % number)
+    return found
 
 
 def state_of(inspected: Dict[str, Any]) -> State:
@@ -163,12 +174,9 @@ def _replace(docker: Docker, name: str, now: Optional[Dict[str, Any]], state: St
 
 def _bring_back(docker: Docker, name: str, now: Optional[Dict[str, Any]], state: State) -> None:
     """The container with that id, under this name, with its networks and limits, running or not."""
-    wanted = docker.get("/containers/%s/json" % state["id"])
+    wanted = _by_id(docker, state["id"])
     if wanted is None:
-        raise ModuleFailure(
-            "the container %.12s, which was %s, is gone: somebody removed it, or it was more than %d runs old"
-            % (state["id"], name, KEPT_RUNS)
-        )
+        raise ModuleFailure("the container %.12s, which was %s, is gone" % (state["id"], name))
     if now and now["Id"] != wanted["Id"]:
         _put_aside(docker, now, state)
     if wanted["Name"] != "/" + name:
@@ -233,9 +241,9 @@ def _connect(docker: Docker, network: str, container: str, settings: Dict[str, A
 
 
 def _remove(docker: Docker, container: str) -> None:
-    """Remove a container that is nobody's any more; its named volumes stay."""
+    """Remove a container that is nobody's any more, with its anonymous volumes; the named ones stay."""
     try:
-        docker.delete("/containers/%s" % container, force=True)
+        docker.delete("/containers/%s" % container, force=True, v=True)
     except DockerError as error:
         if error.status != 404:
             raise
@@ -250,7 +258,7 @@ def _tidy(docker: Docker, name: str) -> None:
         for container in runs.pop(run):
             _remove(docker, container)
     for container in (container for containers in runs.values() for container in containers):
-        inspected = docker.get("/containers/%s/json" % container)
+        inspected = _by_id(docker, container)
         if inspected:
             _update(docker, inspected, {"RestartPolicy": NEVER})
             if inspected["State"]["Running"]:
