@@ -95,6 +95,9 @@ class BlockRun:
             except WxopsError as error:
                 self._tasks.fail(task, group.hosts, error)
                 continue
+            if task.module == "include_tasks":
+                for host in group.hosts:
+                    self.context.states[host].count("ok")
             self.run(included, self.context.taking_part(group.hosts))
 
     def _meta(self, task: Task, hosts: list[str]) -> None:

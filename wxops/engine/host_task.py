@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wxops.engine.call import HostCall
 from wxops.engine.events import Output
-from wxops.engine.judging import arrived, enough, failure, judged, of_loop, refused
+from wxops.engine.judging import arrived, enough, failure, judged, of_loop, refused, registered
 from wxops.engine.loops import Item, items_of
 from wxops.engine.place import Place, place_of, varies
 from wxops.errors import HostUnreachable, InputError, TaskFailed, TemplateError, UndefinedVariable, WxopsError
@@ -113,22 +113,31 @@ class HostTask:
     def _one_by_one(self) -> bool:
         """Must an item have ended before the next one is looked at?"""
         task, loop = self.task, self.task.loop
-        return (
-            self.module.runs == "action" or bool(task.until) or task.retries is not None
-            or (loop is not None and (loop.pause is not None or bool(loop.break_when)))
-        )  # fmt: skip
+        waits = bool(task.until) or task.retries is not None
+        in_turn = loop is not None and (loop.pause is not None or bool(loop.break_when) or _sees_its_results(task))
+        return self.module.runs == "action" or waits or in_turn
 
     def _in_turn(self, items: list[Item]) -> list[Result]:
         results: list[Result] = []
+        learned: dict[str, Any] = {}
         for item in items:
             if results:
                 self._pause(item)
+                item.templar = item.templar.extended(learned)
             result = refused(self.task, item) or self._until(item)
             item.mark(result)
             results.append(result)
             if enough(self.task, item, result):
                 break
+            learned.update(self._learned(result))
         return results
+
+    def _learned(self, result: Result) -> dict[str, Any]:
+        """What the next item sees of this one's result: facts that it set, and the result itself."""
+        facts = result.get("ansible_facts") if self.task.module in ("set_fact", "include_vars") else None
+        own = {self.task.register: registered(result)} if self.task.register else {}
+        extra = self.context.options.extra_vars
+        return {name: value for name, value in {**(facts or {}), **own}.items() if name not in extra}
 
     def _until(self, item: Item) -> Result:
         """Run one item, again and again until what the playbook waits for holds."""
@@ -206,6 +215,8 @@ class HostTask:
 
     def _arguments(self, item: Item) -> dict[str, Any]:
         given, raw = self.task.arguments, self.module.signature.raw
+        if self.module.signature.open and isinstance(given, dict):  # names of the operator's own may be templates
+            given = {item.templar.render(name): value for name, value in given.items()}
         if raw and isinstance(given, dict):
             rest = {name: value for name, value in given.items() if name not in raw}
             rendered = {**item.templar.render(rest), **{name: given[name] for name in raw & given.keys()}}
@@ -213,8 +224,6 @@ class HostTask:
             rendered = item.templar.render(given, where=self.task.origin)
         if not isinstance(rendered, dict):
             raise InputError(f"the arguments of {self.task.module} should be a mapping", where=self.task.origin)
-        if self.module.signature.open:  # names of the operator's own choosing may be templates, too
-            rendered = {item.templar.render(name): value for name, value in rendered.items()}
         given = {name: value for name, value in rendered.items() if value is not OMIT}
         return self.module.signature.coerce(given, self.task.origin)
 
@@ -271,6 +280,11 @@ class HostTask:
     def _show(self, stream: int, text: str) -> None:
         if self.context.options.verbosity and not self.says(self.task.common.no_log, unsure=True):
             self.context.emit(Output(self.host, self.label, stream, self.context.secrets.mask(text.rstrip("\n"))))
+
+
+def _sees_its_results(task: Task) -> bool:
+    """Does an item's condition or argument name what the task registers? Then it sees the item before it."""
+    return bool(task.register) and str(task.register) in repr([task.arguments, task.common.when, task.common.vars])
 
 
 def truth(value: Any) -> bool:

@@ -139,7 +139,8 @@ class TaskRun:
                 "name": host_task.label, "action": task.module, "args": task.arguments, "path": str(task.origin),
             }  # fmt: skip
             state.registered["ansible_failed_result"] = registered(result)
-        state.count(status, bool(result.get("changed")))
+        if task.module != "include_tasks" or status != "ok":  # counted when its files are read, each of them
+            state.count(status, bool(result.get("changed")))
         self._tell(host_task, outcome, status, ms)
 
     def _whose_facts(self, host_task: HostTask, item: Item) -> str:
