@@ -189,7 +189,7 @@ def _answer(index: int, result: Dict[str, Any]) -> bytes:
     data = _json({"item": index, "result": result})
     if len(data) <= wire.MAX_PAYLOAD:
         return data
-    kept = {key: result[key] for key in ("changed", "steps", "ms", "rc") if key in result}
+    kept: Dict[str, Any] = {key: result[key] for key in ("changed", "steps", "ms", "rc") if key in result}
     message = "its result of %d MiB does not fit into an answer (%d MiB)" % (len(data) >> 20, wire.MAX_PAYLOAD >> 20)
     return _json({"item": index, "result": dict(kept, failed=True, msg=message)})
 

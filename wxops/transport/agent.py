@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from wxops.agent import wire
 from wxops.errors import HostUnreachable
@@ -61,6 +61,7 @@ class Agent:
         self._frames: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
         self._lost: HostUnreachable | None = None
         self._heard = True
+        self._written = 0
         self._receive_at: Path | None = None
         self._pipe = _start(options, become)
         try:
@@ -79,7 +80,18 @@ class Agent:
 
     def run(self, module: str, items: list[dict[str, Any]], *, output: Output | None = None,
             **task: Any) -> Iterator[tuple[int, dict[str, Any]]]:  # fmt: skip
-        """Run a module for each item of arguments; yields (index, result) as they come."""
+        """Run a module for each item of arguments; yields (index, result) as they come.
+
+        An error on this side (no room for content that comes) closes the link, where the rest of the answers still is.
+        """
+        try:
+            yield from self._run(module, items, output, task)
+        except BaseException:
+            self.close()
+            raise
+
+    def _run(self, module: str, items: list[dict[str, Any]], output: Output | None,
+             task: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:  # fmt: skip
         frames = b""
         missing = package.module_files(module) - self._sent_files
         if missing:
@@ -128,6 +140,10 @@ class Agent:
         with contextlib.suppress(HostUnreachable):
             self._write(wire.pack(wire.CANCEL))
 
+    @property
+    def is_lost(self) -> bool:
+        return self._lost is not None
+
     def close(self) -> None:
         self._lost = self._lost or HostUnreachable("the connection was closed")
         self._pipe.close()
@@ -141,6 +157,7 @@ class Agent:
                 self.traffic.bursts += self._heard
                 self._heard = False
                 self._pipe.write(data)
+                self._written += 1
         except (OSError, EOFError):
             raise self._lost or self._gone("the connection broke") from None
 
@@ -176,8 +193,11 @@ class Agent:
         return data
 
     def _more(self) -> bytes:
-        """The next bytes; asks a silent host whether it lives, and gives up after MISSED_PINGS without an answer."""
-        missed = 0
+        """The next bytes; asks a silent host whether it lives, and gives up after MISSED_PINGS without an answer.
+
+        A host that takes what we write is alive: during a long upload PING stands in a queue.
+        """
+        missed = written = 0
         while True:
             data = self._pipe.read()
             if data:
@@ -188,6 +208,8 @@ class Agent:
                 raise wire.EndOfStream("the link ended")
             self._pipe.read_error()  # unread, it would fill the channel's window
             if not self._pipe.wait(self.options.keepalive):
+                if written != self._written:
+                    missed, written = 0, self._written
                 if missed == MISSED_PINGS:
                     silent = time.strftime("%H:%M:%S")
                     raise self._gone(f"no sign of life for {self.options.keepalive * (missed + 1):g} s (at {silent})")
@@ -195,10 +217,8 @@ class Agent:
                 threading.Thread(target=self._ping, daemon=True).start()  # a full channel must not block this thread
 
     def _ping(self) -> None:
-        with contextlib.suppress(HostUnreachable), self._writing:
-            heard = self._heard
+        with contextlib.suppress(OSError, EOFError), self._writing:
             self._pipe.write(wire.pack(wire.PING))
-            self._heard = heard
 
     def _gone(self, why: str) -> HostUnreachable:
         return HostUnreachable(
@@ -223,10 +243,18 @@ class Agent:
             for chunk in chunks:
                 self._write(wire.pack(wire.DATA, chunk))
         else:
-            with content.open("rb") as file:
-                while chunk := file.read(wire.CHUNK):
-                    self._write(wire.pack(wire.DATA, chunk))
+            self._send_file(content)
         self._write(wire.pack(wire.DATA))
+
+    def _send_file(self, path: Path) -> None:
+        """The agent checks the digest, so it notices when a file cannot be read to its end, and says what was wrong."""
+        try:
+            file = path.open("rb")
+        except OSError:
+            return
+        with file:
+            while chunk := _read(file):
+                self._write(wire.pack(wire.DATA, chunk))
 
     def _receive(self, chunk: bytes) -> None:
         path = self._receive_at
@@ -240,6 +268,13 @@ class Agent:
             partial.touch()
             partial.replace(path)
             self._receive_at = None
+
+
+def _read(file: BinaryIO) -> bytes:
+    try:
+        return file.read(wire.CHUNK)
+    except OSError:
+        return b""
 
 
 def _partial(path: Path) -> Path:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from wxops.errors import HostUnreachable
-from wxops.transport.bootstrap import MARK, NO_PYTHON, PROMPT
+from wxops.transport.bootstrap import MARK, NO_PYTHON, OLD_PYTHON, PROMPT
 from wxops.transport.options import Become, ConnectionOptions
 from wxops.transport.pipe import Pipe
 
@@ -18,18 +18,27 @@ MARK_LINE = re.compile(rb"\n" + MARK.encode() + rb" ([0-9a-f]+)\n")
 REFUSALS = {
     "incorrect password attempt": "sudo refuses the password of {user!r}",
     "Sorry, try again": "sudo refuses the password of {user!r}",
+    "Authentication failed": "sudo refuses the password of {user!r}",
+    "incorrect authentication attempt": "sudo refuses the password of {user!r}",
+    "password is expired": "the password of {user!r} has expired on the host",
+    "is your account locked": "the account of {user!r} is locked or has expired on the host",
     "a password is required": "sudo on the host wants a password",
+    "interactive authentication is required": "sudo on the host wants a password",
     "is not in the sudoers file": "{user!r} may not use sudo on the host",
     "is not allowed to execute": "sudo does not allow {user!r} to run commands as {become!r}",
     "unknown user": "sudo on the host knows no user {become!r}",
     "must have a tty": "sudo on the host wants a terminal (requiretty)",
     "sudo: not found": "there is no sudo on the host",
     "sudo: command not found": "there is no sudo on the host",
+    "I'm afraid I can't do that": "{user!r} may not use sudo on the host",
+    OLD_PYTHON: "the Python on the host is older than 3.7",
 }
 REMEDIES = {
     "sudo refuses the password": "give the right one with --ask-become-pass or ansible_become_password; "
     "it was tried once only, so that the account is not locked",
     "sudo on the host wants a password": "give it with --ask-become-pass (-K) or --become-password-file",
+    "the password of": "log in there once and choose a new one",
+    "the Python on the host": "install a newer one there, and name it with ansible_python_interpreter",
     "sudo on the host wants a terminal": "remove `Defaults requiretty` for this user in /etc/sudoers",
 }
 

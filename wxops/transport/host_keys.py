@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import paramiko
+from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from wxops.errors import HostUnreachable
 
@@ -29,13 +30,41 @@ def fingerprint(key: paramiko.PKey) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
 
 
+def load(client: paramiko.SSHClient, files: list[Path]) -> frozenset[str]:
+    """Let the client know the keys in these files; returns those (in base64) that a `@revoked` line names.
+
+    paramiko refuses a whole file for one marker, `@cert-authority` too, or one damaged line. Here a revoked key counts
+    for no host, and a host that only a certificate vouches for is unknown.
+    """
+    found = [line.strip() for file in files if file.is_file() for line in file.read_text(errors="replace").splitlines()]
+    lines = [line for line in found if line and not line.startswith("#")]
+    revoked = frozenset(words[3] for words in map(str.split, lines) if words[0] == "@revoked" and len(words) > 3)
+    entries = [entry for line in lines if not line.startswith("@") and (entry := _entry(line)) is not None]
+    good = [entry for entry in entries if entry.key.get_base64() not in revoked]
+    client.get_host_keys()._entries += good  # type: ignore[attr-defined]  # add() looks through all for each
+    return revoked
+
+
+def _entry(line: str) -> Any:
+    """A line's names and key; None where paramiko cannot take it."""
+    try:
+        return HostKeyEntry.from_line(line)
+    except (InvalidHostKey, paramiko.SSHException, ValueError):
+        return None
+
+
 class HostKeyPolicy(paramiko.MissingHostKeyPolicy):
     """What to do with a host that no file knows."""
 
-    def __init__(self, record_in: Path, accept_new: bool) -> None:
-        self._record_in, self._accept_new = record_in, accept_new
+    def __init__(self, record_in: Path, accept_new: bool, revoked: frozenset[str] = frozenset()) -> None:
+        self._record_in, self._accept_new, self._revoked = record_in, accept_new, revoked
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        if key.get_base64() in self._revoked:
+            raise HostUnreachable(
+                f"the host key of {hostname} is REVOKED in known_hosts ({key.get_name()} {fingerprint(key)})",
+                fix="somebody else may have it: let the host make new keys, and record those",
+            )
         if not self._accept_new:
             raise HostUnreachable(
                 f"the host key of {hostname} is not known ({key.get_name()} {fingerprint(key)})",
@@ -44,8 +73,10 @@ class HostKeyPolicy(paramiko.MissingHostKeyPolicy):
         line = f"{hostname} {key.get_name()} {key.get_base64()}\n"
         with _appending:
             self._record_in.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(os.open(self._record_in, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "w") as file:
-                file.write(line)
+            with open(os.open(self._record_in, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "rb+", 0) as file:
+                size = os.fstat(file.fileno()).st_size
+                ended = size == 0 or os.pread(file.fileno(), 1, size - 1) == b"\n"
+                file.write((line if ended else "\n" + line).encode())
         client.get_host_keys().add(hostname, key.get_name(), key)
 
 

@@ -47,8 +47,13 @@ class SSHSession:
         self._options = options
         self._settings = ssh_config.load(options.ssh_settings)
         self._hops: list[fabric.Connection] = []
-        with _connecting:
-            self._connection = self._connect(self._target(), self._jumps())
+        self._connection = self._target()
+        try:
+            with _connecting:
+                self._connect(self._connection, self._jumps())
+        except BaseException:
+            self.close()  # half a way leaves neither a thread nor a socket behind
+            raise
 
     def start(self, command: str) -> paramiko.Channel:
         """Run a command on the host; the channel's streams are binary and apart."""
@@ -61,8 +66,9 @@ class SSHSession:
 
     def close(self) -> None:
         for connection in [self._connection, *reversed(self._hops)]:
-            with contextlib.suppress(Exception):  # what matters is that the rest closes too
-                connection.close()
+            for close in (connection.close, connection.client.close):  # fabric closes only what was opened to its end
+                with contextlib.suppress(Exception):  # what matters is that the rest closes too
+                    close()
 
     def _target(self) -> fabric.Connection:
         return self._make(self._options.host, self._options.user, self._options.port)
@@ -79,23 +85,20 @@ class SSHSession:
             return []
         return [self._make(*_address(hop.strip())) for hop in jump.split(",")]
 
-    def _connect(self, target: fabric.Connection, jumps: list[fabric.Connection]) -> fabric.Connection:
+    def _connect(self, target: fabric.Connection, jumps: list[fabric.Connection]) -> None:
         before: fabric.Connection | None = None
         for connection in [*jumps, target]:
-            self._open(connection, before, is_target=connection is target)
             if connection is not target:
                 self._hops.append(connection)
+            self._open(connection, before, is_target=connection is target)
             before = connection
-        return target
 
     def _open(self, connection: fabric.Connection, before: fabric.Connection | None, is_target: bool) -> None:
         settings = connection.ssh_config
         files = host_keys.known_hosts_files(settings)
         client = connection.client
-        for file in [*files, host_keys.SYSTEM_KNOWN_HOSTS]:
-            if file.is_file():
-                client.load_system_host_keys(str(file))
-        client.set_missing_host_key_policy(host_keys.HostKeyPolicy(files[0], self._options.accept_new))
+        revoked = host_keys.load(client, [*files, host_keys.SYSTEM_KNOWN_HOSTS])
+        client.set_missing_host_key_policy(host_keys.HostKeyPolicy(files[0], self._options.accept_new, revoked))
         connection.connect_timeout = None
         connection.connect_kwargs = self._login(settings, is_target)
         try:
@@ -103,6 +106,11 @@ class SSHSession:
             connection.open()
         except paramiko.BadHostKeyException as error:
             raise host_keys.changed_key(connection.host, error, files) from None
+        except paramiko.PasswordRequiredException:
+            raise HostUnreachable(
+                "the private key for the login is encrypted", where=self._options.name,
+                fix="add it to your ssh-agent once: ssh-add " + " ".join(connection.connect_kwargs["key_filename"]),
+            ) from None  # fmt: skip
         except paramiko.AuthenticationException as error:
             raise self._refused(connection, error) from None
         except (paramiko.SSHException, OSError, EOFError) as error:
@@ -142,6 +150,11 @@ class SSHSession:
 
     def _refused(self, connection: fabric.Connection, error: Exception) -> HostUnreachable:
         tried = "password" if self._options.password else "key"
+        if "Too many" in str(error):
+            return HostUnreachable(
+                f"{connection.host}:{connection.port} ended the login of {connection.user!r}: too many keys were tried",
+                fix="name the right one (ansible_ssh_private_key_file), or set IdentitiesOnly in ~/.ssh/config",
+            )
         return HostUnreachable(
             f"{connection.host}:{connection.port} refuses the login of {connection.user!r} by {tried} ({error})",
             fix="check ansible_user and ansible_ssh_private_key_file, your ssh-agent (ssh-add -l), "

@@ -33,7 +33,8 @@ def _lines(file: Path, depth: int = 0) -> list[str]:
     """The file's lines with Include followed (paramiko does not); OpenSSH's `Host *` scope starts anew in each file."""
     if depth > INCLUDE_DEPTH or not file.is_file():
         return []
-    lines = ["Host *"] if depth == 0 else []
+    scope = "Host *"
+    lines = [scope] if depth == 0 else []
     for line in file.read_text(errors="replace").splitlines():
         words = line.replace("=", " ", 1).split()
         if words and words[0].lower() == "include":
@@ -41,6 +42,9 @@ def _lines(file: Path, depth: int = 0) -> list[str]:
                 base = "/etc/ssh" if str(file).startswith("/etc/") else os.path.expanduser("~/.ssh")
                 for found in sorted(glob.glob(os.path.join(base, os.path.expanduser(pattern)))):
                     lines.extend(_lines(Path(found), depth + 1))
+            lines.append(scope)  # what the included files spoke of last does not reach beyond them
         else:
+            if words and words[0].lower() in ("host", "match"):
+                scope = line
             lines.append(line)
     return lines
