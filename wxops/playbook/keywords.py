@@ -64,18 +64,24 @@ def check(mapping: SourceDict, known: frozenset[str], what: str, also: frozenset
         if key not in known and key not in also:
             raise unknown(str(key), known, what, mapping.at(key))
         if key in LISTS and value is not None and not isinstance(value, SourceList):
-            raise InputError(f"{key} of a {what} should be a list", where=mapping.at(key))
+            raise InputError(f"{key} of {_one(what)} should be a list", where=mapping.at(key))
         if key in MAPPINGS and value is not None and not isinstance(value, SourceDict):
-            raise InputError(f"{key} of a {what} should be a mapping", where=mapping.at(key))
+            raise InputError(f"{key} of {_one(what)} should be a mapping", where=mapping.at(key))
 
 
 def unknown(key: str, known: frozenset[str], what: str, where: Origin) -> InputError:
     if key in NOT_YET:
-        return InputError(f"the keyword {key!r} of a {what} is Ansible's, but wxops does not have it yet", where=where)
-    return InputError(f"a {what} has no keyword {key!r}", where=where, fix=nearest(key, sorted(known)))
+        return InputError(
+            f"the keyword {key!r} of {_one(what)} is Ansible's, but wxops does not have it yet", where=where
+        )
+    return InputError(f"{_one(what)} has no keyword {key!r}", where=where, fix=nearest(key, sorted(known)))
 
 
 def mapping_at(value: Any, what: str, where: Origin | None) -> SourceDict:
     if not isinstance(value, SourceDict):
-        raise InputError(f"a {what} should be a mapping, not {value!r}", where=getattr(value, "origin", where))
+        raise InputError(f"{_one(what)} should be a mapping, not {value!r}", where=getattr(value, "origin", where))
     return value
+
+
+def _one(what: str) -> str:
+    return f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
