@@ -40,11 +40,16 @@ def exit_code(command: Callable[[], object]) -> int:
         click.echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains as it exits
+        _give_up_output()
         return CLOSED_PIPE
     except Exception as error:
         _say(_sentence(error))
     return UNFORESEEN
+
+
+def _give_up_output() -> None:
+    """What is still to be written goes nowhere, or the interpreter complains as it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(text: str) -> None:
@@ -53,6 +58,7 @@ def _say(text: str) -> None:
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in THE_MACHINE:
+        _give_up_output()
         return f"{error.filename or 'the output'} cannot be written: {error.strerror}"
     return _unforeseen(error)
 

@@ -26,9 +26,8 @@ def page(module: Module) -> str:
 
 
 def _heading(argument: Argument, aliases: list[str]) -> str:
-    tail = (
-        "required" if argument.required else f"default {argument.default}" if argument.default not in (None, ()) else ""
-    )
+    default = str(argument.default).replace("\n", "\\n")
+    tail = "required" if argument.required else f"default {default}" if argument.default not in (None, ()) else ""
     other = f" (also {', '.join(aliases)})" if aliases else ""
     return f"  {argument.name}{other}  [{argument.type_name}{'; ' + tail if tail else ''}]"
 
