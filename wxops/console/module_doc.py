@@ -26,10 +26,11 @@ def page(module: Module) -> str:
 
 
 def _heading(argument: Argument, aliases: list[str]) -> str:
-    default = str(argument.default).replace("\n", "\\n")
-    tail = "required" if argument.required else f"default {default}" if argument.default not in (None, ()) else ""
+    default = f"default {argument.default}" if argument.default not in (None, ()) else ""
+    tail = "required" if argument.required else default
     other = f" (also {', '.join(aliases)})" if aliases else ""
-    return f"  {argument.name}{other}  [{argument.type_name}{'; ' + tail if tail else ''}]"
+    heading = f"  {argument.name}{other}  [{argument.type_name}{'; ' + tail if tail else ''}]"
+    return heading.replace("\r", "\\r").replace("\n", "\\n")  # of arguments whose values are line ends
 
 
 def _parts(doc: str, names: set[str]) -> tuple[str, dict[str, str]]:
