@@ -51,9 +51,19 @@ class DockerError(ModuleFailure):
 class Docker:
     """The engine of this host. A request that it refuses raises DockerError."""
 
-    def __init__(self, path: str = SOCKET) -> None:
-        self._path = path
+    def __init__(self) -> None:
+        self._path = SOCKET
         self._version = ""
+
+    def answers(self) -> bool:
+        """Is somebody there? A socket's file may outlive its engine."""
+        connection = UnixConnection(self._path, SILENCE_S)
+        try:
+            connection.connect()
+        except OSError:
+            return False
+        connection.close()
+        return True
 
     @property
     def version(self) -> str:
@@ -134,18 +144,9 @@ class Docker:
 
 def docker_on(view: View) -> Optional[Docker]:
     """The engine; None when it is not there yet and earlier tasks of this check would have brought something."""
+    docker = Docker()
     coming = view.pending("package") or view.pending("service")
-    return None if coming and not _answers() else Docker()
-
-
-def _answers() -> bool:
-    """An engine that was stopped or removed leaves its socket behind."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(SOCKET)
-        except OSError:
-            return False
-    return True
+    return None if coming and not docker.answers() else docker
 
 
 def pull_progress(messages: Iterator[Dict[str, Any]], output: Optional[Callable[[int, bytes], None]]) -> List[str]:

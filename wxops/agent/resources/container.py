@@ -9,7 +9,6 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from wxops.agent import docker_socket
 from wxops.agent.container_config import STEP_LABEL, UPDATED_IN_PLACE, config_of, differences
 from wxops.agent.docker_socket import Docker, DockerError, docker_on
 from wxops.agent.failure import ModuleFailure
@@ -87,7 +86,8 @@ class ContainerKind(Kind):
     def irreversible(self, saved: State) -> Optional[str]:
         if saved.get("auto_remove"):
             return "it was started with --rm, so stopping removed it"
-        if saved["exists"] and os.path.exists(docker_socket.SOCKET) and _by_id(Docker(), saved["id"]) is None:
+        docker = Docker()
+        if saved["exists"] and docker.answers() and _by_id(docker, saved["id"]) is None:
             return "the container that it was, %.12s, is gone: somebody removed it, or %d later runs did" % (
                 saved["id"], KEPT_RUNS)  # fmt: skip
         return None
