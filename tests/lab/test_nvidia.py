@@ -6,6 +6,7 @@ real.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,17 @@ def gpu_host(host: Host) -> Host:
     return host
 
 
-def install(managed: ManagedHost, repository: dict[str, Any], version: str, **more: Any) -> Played:
-    check = more.pop("check", False)
+def install(
+    managed: ManagedHost,
+    repository: dict[str, Any],
+    version: str,
+    *,
+    check: bool = False,
+    tag: str = "nvidia",
+    **more: Any,
+) -> Played:
     variables = {**repository, "nvidia_driver_version": version, **more}
-    return managed.run(PROVISION, tags=frozenset({"nvidia"}), extra_vars=variables, check=check)
+    return managed.run(PROVISION, tags=frozenset({"nvidia", tag}), extra_vars=variables, check=check)
 
 
 def installed(host: Host, package: str) -> str:
@@ -111,6 +119,16 @@ def test_the_gpu_stack_is_installed_held_upgraded_and_taken_back(
     assert back.exit_code == 0, back.told()
     assert gpu_host.ssh("apt-mark showhold").stdout == ""
     assert differences(pristine, managed.tree()) == []
+
+
+def test_the_engine_offers_the_gpu_by_runtime_and_by_cdi(
+    gpu_host: Host, managed: ManagedHost, repository: dict[str, Any]
+) -> None:
+    played = install(managed, repository, NEW, tag="docker", nvidia_reboot=True)
+    assert played.exit_code == 0, played.told()
+    assert "nvidia" in json.loads(gpu_host.ssh("docker info --format '{{json .Runtimes}}'").stdout)
+    assert f"libcuda.so.{NEW}" in (gpu_host.root / "etc/cdi/nvidia.yaml").read_text()
+    assert "changed" not in install(managed, repository, NEW, tag="docker", nvidia_reboot=True).statuses
 
 
 def test_a_stack_that_cannot_work_is_refused_before_anything_is_touched(
