@@ -100,6 +100,26 @@ def test_what_the_host_has_is_not_sent_again(managed: ManagedHost, files: Path) 
     managed.rollback(first.run)
 
 
+def test_a_large_file_goes_straight_to_its_place(managed: ManagedHost, files: Path) -> None:
+    """Nothing of it lies in /tmp, which may be small, and a disk that is full spoils this task and no other."""
+    managed.host.ssh("mkdir -p /srv/full; for at in /tmp /srv/full; do mount -t tmpfs -o size=512k tmpfs $at; done")
+    try:
+        played = managed.play("""
+            - copy: {src: tree/sub/large, dest: /srv/full/large}
+              ignore_errors: true
+            - copy: {src: tree/sub/large, dest: /srv/large}
+            - copy: {content: after, dest: /srv/after}
+        """)
+        assert played.statuses == ["ignored", "changed", "changed"], played.told()
+        assert "No space left on device" in played.results[0].result["msg"]
+        assert managed.host.ssh("ls -A /srv/full; sha256sum < /srv/large").stdout.split()[0] == (
+            hashlib.sha256((files / "tree/sub/large").read_bytes()).hexdigest()
+        )
+        managed.rollback(played.run)
+    finally:
+        managed.host.ssh("umount /tmp /srv/full")
+
+
 def _traffic(managed: ManagedHost, tasks: str) -> int:
     """Bytes that a run sends to the host, counted by the host's own network interface."""
     counter = "cat /sys/class/net/host0/statistics/rx_bytes 2>/dev/null || cat /sys/class/net/e*/statistics/rx_bytes"

@@ -32,9 +32,16 @@ class Link:
     output: Optional[Callable[[int, bytes], None]] = None
     """Shows a line of a running command: (1 stdout or 2 stderr, line). None when nobody looks."""
 
-    def fetch(self, name: str) -> Content:
-        """Content that the controller has, by name."""
+    def stream(self, name: str) -> Iterator[bytes]:
+        """Content that the controller has, by name, as it comes."""
         raise ModuleFailure("there is no controller to bring %s" % name)
+
+    def fetch(self, name: str) -> Content:
+        """The same, kept on this host, so that it can be read more than once."""
+        raise ModuleFailure("there is no controller to bring %s" % name)
+
+    def pass_over(self) -> None:
+        """Forget content that was asked for and not taken."""
 
     def upload(self, content: Content) -> None:
         """Send content to the controller, before the result that speaks of it."""

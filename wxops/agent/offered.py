@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from typing import TYPE_CHECKING
 
 from wxops.agent.content import SMALL, Content
 from wxops.agent.failure import ModuleFailure
 
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Dict, Optional
+    from typing import Any, BinaryIO, Dict, Iterator, Optional
 
     from wxops.agent.change import Link
 
@@ -24,7 +25,19 @@ class OfferedContent(Content):
         self._taken: Optional[Content] = None
 
     def open(self) -> BinaryIO:
+        """For who reads it more than once; it is kept on this host."""
         return self._content().open()
+
+    def chunks(self) -> Iterator[bytes]:
+        """For who writes it into its place: straight from the link, and wrong if the last chunk shows that it is."""
+        if self._taken is not None:
+            yield from self._taken.chunks()
+            return
+        summed = hashlib.sha256()
+        for chunk in self._link.stream(self._name):
+            summed.update(chunk)
+            yield chunk
+        self._expect(summed.hexdigest())
 
     def text(self) -> Optional[str]:
         return self._content().text() if self.size <= SMALL else None
@@ -32,10 +45,13 @@ class OfferedContent(Content):
     def _content(self) -> Content:
         if self._taken is None:
             taken = self._link.fetch(self._name)
-            if taken.sha256 != self._sha256:
-                raise ModuleFailure("the source changed on the controller while it was being copied: run again")
+            self._expect(taken.sha256)
             self._taken = taken
         return self._taken
+
+    def _expect(self, found: str) -> None:
+        if found != self._sha256:
+            raise ModuleFailure("the source changed on the controller while it was being copied: run again")
 
 
 def content_from(link: Link, sent: Dict[str, Any]) -> Content:

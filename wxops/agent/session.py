@@ -21,7 +21,7 @@ from wxops.agent.process import Running
 
 if TYPE_CHECKING:
     import queue
-    from typing import Any, Callable, Dict, Optional, Tuple
+    from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
     Send = Callable[..., None]
     Frames = queue.Queue[Tuple[Optional[int], bytes]]
@@ -39,6 +39,7 @@ class ControllerLink(Link):
 
     def __init__(self, send: Send, frames: Frames, verbose: bool) -> None:
         self._send, self._frames = send, frames
+        self._coming = False
         self.output = self._output if verbose else None
 
     def _output(self, number: int, line: bytes) -> None:
@@ -50,30 +51,40 @@ class ControllerLink(Link):
             self._send(wire.DATA, chunk)
         self._send(wire.DATA)
 
-    def fetch(self, name: str) -> Content:
-        """Content that the controller has, by name; large content goes to an unnamed file on disk."""
+    def stream(self, name: str) -> Iterator[bytes]:
+        """Content that the controller has, as it comes: a large file is written once, into its place."""
         self._send(wire.NEED, name.encode("utf-8"))
+        self._coming = True
+        chunk = self._chunk()
+        while chunk:
+            yield chunk
+            chunk = self._chunk()
+
+    def fetch(self, name: str) -> Content:
+        """The same in a file without a name, for who reads it twice; in memory when it is small."""
         spool = tempfile.SpooledTemporaryFile(max_size=SMALL)  # noqa: SIM115  it lives as long as the content
-        size, error = 0, None
-        while True:
-            kind, payload = self._frames.get()
-            if kind != wire.DATA:
-                raise Stopped("the link ended while %s was being sent" % name)
-            if not payload:
-                break
-            size += len(payload)
-            try:
-                if error is None:
-                    spool.write(payload)
-            except OSError as full:
-                error = full  # the rest must be read all the same, or it would be taken for the next task
-        if error is not None:
-            raise ModuleFailure("there is no room for it in %s: %s" % (tempfile.gettempdir(), error.strerror))
-        if size <= SMALL:
-            spool.seek(0)
-            return Content(spool.read())
-        spool.flush()
+        try:
+            for chunk in self.stream(name):
+                spool.write(chunk)
+            if spool.tell() <= SMALL:
+                spool.seek(0)
+                return Content(spool.read())
+            spool.flush()
+        except OSError as error:
+            raise ModuleFailure("there is no room for it in %s: %s" % (tempfile.gettempdir(), error.strerror)) from None
         return Content(path="/proc/self/fd/%d" % spool.fileno(), spool=spool)
+
+    def pass_over(self) -> None:
+        """Read what a module asked for and did not take (its disk was full), or it would be taken for the next task."""
+        while self._coming:
+            self._chunk()
+
+    def _chunk(self) -> bytes:
+        kind, payload = self._frames.get()
+        self._coming = kind == wire.DATA and bool(payload)
+        if kind != wire.DATA:
+            raise Stopped("the link ended while content was being sent")
+        return payload
 
 
 class Session:
@@ -132,6 +143,7 @@ class Session:
         for index, arguments in enumerate(task["items"]):
             started = time.time()
             result = self._run(task, arguments)
+            self._link.pass_over()
             result["ms"] = round((time.time() - started) * 1000, 1)
             self._send(wire.RESULT, _answer(index, result))
         self._send(wire.DONE)

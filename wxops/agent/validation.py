@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from typing import TYPE_CHECKING
 
+from wxops.agent.content import CHUNK
 from wxops.agent.failure import ModuleFailure
 from wxops.agent.process import run
 
@@ -50,9 +51,8 @@ def _refuse(change: Change, message: str, **result: Any) -> None:
 
 
 def _write(change: Change, copy: str, content: Content, attributes: Attributes) -> None:
-    with open(copy, "wb") as file:
-        for chunk in content.chunks():
-            file.write(chunk)
+    with content.open() as source, open(copy, "wb") as target:  # not `chunks`: it will be read again
+        shutil.copyfileobj(source, target, CHUNK)
     wanted = attributes.numbers(change, {"type": "file", "mode": 0o600})
     if -1 not in (wanted.get("uid"), wanted.get("gid")):  # a user that only this check knows
         os.chown(copy, wanted.get("uid", -1), wanted.get("gid", -1))
