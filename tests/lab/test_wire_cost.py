@@ -11,6 +11,7 @@ from wxops.engine.record import past_run
 
 SETUP_BURSTS = 3  # the password-less login's payload, then the first module with its source: agent, CONFIGURE, TASK
 BYTES_A_TASK = 400
+BYTES_OF_AN_AGENT = 100_000  # with the module `file`, as bytecode; sources take half of that
 
 
 def traffic(managed: ManagedHost, tasks: list[dict[str, Any]]) -> dict[str, int]:
@@ -36,6 +37,10 @@ def test_a_task_costs_one_round_trip(managed: ManagedHost) -> None:
     assert one["bursts"] <= SETUP_BURSTS
     assert many["bursts"] - one["bursts"] == 10
     assert (many["sent"] - one["sent"]) / 10 < BYTES_A_TASK
+
+
+def test_an_agent_brings_only_what_its_task_needs(managed: ManagedHost) -> None:
+    assert traffic(managed, [directory("first")])["sent"] < BYTES_OF_AN_AGENT
 
 
 def test_a_loop_costs_one_round_trip_whatever_its_length(managed: ManagedHost) -> None:
