@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import io
 import json
+import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +53,14 @@ class _Answers(BaseHTTPRequestHandler):
 
     def on_packed(self) -> None:
         self.say(gzip.compress(TEXT), **{"Content-Encoding": "gzip"})
+
+    def on_archive(self) -> None:
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            member = tarfile.TarInfo("hello")
+            member.size, member.mtime = len(TEXT), WRITTEN
+            archive.addfile(member, io.BytesIO(TEXT))
+        self.say(packed.getvalue())
 
     def on_short(self) -> None:
         self.send_response(200)

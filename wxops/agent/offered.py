@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import tempfile
 from typing import TYPE_CHECKING
 
 from wxops.agent.content import SMALL, Content
@@ -38,6 +39,13 @@ class OfferedContent(Content):
             summed.update(chunk)
             yield chunk
         self._expect(summed.hexdigest())
+
+    def keep(self, folder: Optional[str]) -> Content:
+        """For who reads a large one more than once: in a file without a name in that folder, or in /tmp."""
+        spool = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  the content keeps it
+        spool.writelines(self.chunks())
+        spool.flush()
+        return Content(path="/proc/self/fd/%d" % spool.fileno(), spool=spool)
 
     def text(self) -> Optional[str]:
         return self._content().text() if self.size <= SMALL else None

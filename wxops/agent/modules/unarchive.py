@@ -13,8 +13,8 @@ from wxops.agent.archives.zip import MAGIC, ZipArchive
 from wxops.agent.attributes import Attributes, describe
 from wxops.agent.failure import ModuleFailure
 from wxops.agent.files import umask
-from wxops.agent.offered import content_from
-from wxops.agent.web import Web
+from wxops.agent.offered import OfferedContent, content_from
+from wxops.agent.web import OK, Web, masked
 
 if TYPE_CHECKING:
     from typing import Any, BinaryIO, Dict, List, Optional, Tuple
@@ -53,7 +53,8 @@ def unarchive(
         return {"skipped": True, "msg": "skipped, since %s exists" % creates}
     if change.file(dest, follow=True)["type"] != "directory":
         raise ModuleFailure("dest '%s' must be an existing dir" % dest, dest=dest)
-    content = content_from(change.link, _content) if _content else _source(change, src, validate_certs)
+    folder = None if change.check else change.real(dest)
+    content = _sent(change, _content, folder) if _content else _source(change, src, validate_certs, folder)
     if content.size == 0:
         raise ModuleFailure("Invalid archive '%s', the file is 0 bytes" % src)
     archive, options = _opened(content, src, include or [], exclude or [], extra_opts or [])
@@ -63,9 +64,17 @@ def unarchive(
     return dict(result, files=names) if list_files else result
 
 
-def _source(change: Change, src: str, validate_certs: bool) -> Content:
+def _sent(change: Change, sent: Dict[str, Any], folder: Optional[str]) -> Content:
+    content = content_from(change.link, sent)
+    return content.keep(folder) if isinstance(content, OfferedContent) else content
+
+
+def _source(change: Change, src: str, validate_certs: bool, folder: Optional[str]) -> Content:
     if "://" in src:
-        return Web(validate_certs=validate_certs).get(src).content()
+        answer = Web(validate_certs=validate_certs).get(src)
+        if answer.status != OK:
+            raise ModuleFailure("Failure downloading %s, %s" % (masked(src), answer.message))
+        return answer.content(folder)
     state = change.file(src, follow=True)
     if state["type"] != "file":
         raise ModuleFailure("Source '%s' %s" % (src, "does not exist" if state["type"] == "absent" else "is no file"))
