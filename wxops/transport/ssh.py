@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import socket
@@ -15,6 +16,9 @@ import paramiko
 from wxops.errors import HostUnreachable, InputError
 from wxops.transport import host_keys, ssh_config
 from wxops.transport.options import ConnectionOptions
+
+# Paramiko's threads would print what they meet, with tracebacks, on the terminal; it reaches us as exceptions too.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 CONNECTS_AT_ONCE = 30  # sshd's MaxStartups turns more away at a shared jump host
 QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux has it
