@@ -47,10 +47,6 @@ class Argument:
         return get_args(kind) if get_origin(kind) is Literal else ()
 
     @property
-    def is_path(self) -> bool:
-        return _without_none(self.type) is Path
-
-    @property
     def type_name(self) -> str:
         """The type as `wxops doc` prints it."""
         kind = _without_none(self.type)
@@ -135,10 +131,6 @@ class Signature:
         if missing:
             raise InputError(f"{self.module} needs {' and '.join(missing)}", where=where)
         return result
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        return tuple(name for name, argument in self.arguments.items() if argument.is_path)
 
     def _argument(self, name: str, where: Origin | None) -> Argument | None:
         argument = self.arguments.get(self.aliases.get(name, name))

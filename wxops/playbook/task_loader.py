@@ -101,6 +101,8 @@ class Tasks:
             return self._static(short, value, mapping, inside, where)
         module = self.known.modules(name, where)
         arguments = _arguments(module.signature, value, mapping, where)
+        if short in DYNAMIC and isinstance(arguments, SourceDict):
+            _check_apply(arguments)
         conditions = {k: tuple(as_list(mapping[k])) for k in ("changed_when", "failed_when") if k in mapping}
         return Task(
             origin=mapping.origin,
@@ -154,7 +156,7 @@ class Tasks:
             return Block(mapping.origin, self._import_tasks(str(render(file)), inside, where))
         given = keywords.mapping_at(value, "import_role", where)
         keywords.check(given, IMPORT_ROLE, "import_role")
-        parts: dict[str, Any] = {key: str(render(given[key])) for key in IMPORT_ROLE if key.endswith("_from") and key in given}
+        parts: dict[str, Any] = {key: str(render(file)) for key, file in given.items() if key.endswith("_from")}
         wanted = given.get("name") or given.get("role")
         if not wanted:
             raise InputError("import_role needs name", where=where)
@@ -194,7 +196,8 @@ class Tasks:
             _check_templates(mapping)
             params = {key: value for key, value in mapping.items() if key not in keywords.ROLE}
             inside = common.inner({key: value for key, value in mapping.items() if key != "name"})
-            role, tasks = self.role(str(self.known.render(name, self.variables)), params, inside, where, needed_by=needed_by)
+            named = str(self.known.render(name, self.variables))
+            role, tasks = self.role(named, params, inside, where, needed_by=needed_by)
             again = roles.meta(role.path).get("allow_duplicates")
             own = {key: value for key, value in mapping.items() if key not in ("role", "name")}
             nodes.append(Block(where or Origin(str(self.file)), tasks, once=None if again else f"{role.path} {own!r}"))
@@ -296,6 +299,14 @@ def _arguments(signature: Signature, value: Any, mapping: SourceDict, where: Ori
         raise InputError("`args` should be a mapping", where=mapping.at("args"))
     signature.check(given, where, may_be_anything)
     return given
+
+
+def _check_apply(arguments: SourceDict) -> None:
+    """`apply` of an include takes what a block takes."""
+    apply = arguments.get("apply")
+    if isinstance(apply, SourceDict):
+        keywords.check(apply, keywords.COMMON, "apply")
+        _check_templates(apply)
 
 
 def may_be_anything(value: Any) -> bool:
