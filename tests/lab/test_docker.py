@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import bcrypt
 import pytest
 
 from tests.lab.docker_host import clean, inspect, lasting, make_images, names
@@ -370,6 +373,48 @@ def test_an_image_that_no_registry_has_fails_in_check_mode_too(docker: ManagedHo
         failed = docker.play(tasks, check=check)
         assert failed.statuses == ["failed"]
         assert "none:1" in failed.told() and "no such tag" in failed.told()
+
+
+@pytest.fixture
+def private_registry(lab: Lab, docker: ManagedHost, tmp_path: Path) -> Iterator[str]:
+    """A registry that only `me` with `hunter2` may use."""
+    address, folder = f"{lab.network.gateway}:5001", lab.registry.folder
+    hashed = bcrypt.hashpw(b"hunter2", bcrypt.gensalt(4)).decode()
+    (tmp_path / "users").write_text(f"me:{hashed}\n")
+    (tmp_path / "config.yml").write_text(f"""
+version: 0.1
+log: {{level: warn}}
+storage: {{filesystem: {{rootdirectory: {tmp_path}/data}}}}
+http: {{addr: "{address}", tls: {{certificate: {folder}/registry.crt, key: {folder}/registry.key}}}}
+auth: {{htpasswd: {{realm: here, path: {tmp_path}/users}}}}
+""")
+    trust = f"/etc/docker/certs.d/{address}"
+    docker.host.ssh(f"mkdir -p {trust} && cat >{trust}/ca.crt", text=lab.registry.certificate.read_text())
+    with subprocess.Popen(["docker-registry", "serve", tmp_path / "config.yml"], stderr=subprocess.DEVNULL) as server:
+        yield address
+        server.terminate()
+    docker.host.ssh(f"rm -r {trust}; docker logout {address}", check=False)
+
+
+def test_a_private_registry_gets_its_login_and_nobody_else_does(
+    docker: ManagedHost, registry: str, private_registry: str
+) -> None:
+    image = f"{private_registry}/web:1"
+    login = {"registry_username": "me", "registry_password": "hunter2"}
+    pushed = play(docker, [{"docker_image": {"name": f"{registry}/web:1", "source": "pull"}},
+                           {"docker_image": {"name": f"{registry}/web:1", "source": "local", "push": True,
+                                             "repository": f"{private_registry}/web", **login}}])  # fmt: skip
+    clean(docker.host)
+    pull: dict[str, Any] = {"name": image, "source": "pull"}
+    refused = docker.play([{"docker_image": pull}])
+    assert "registry_username" in refused.told()
+    pulled = play(docker, [{"docker_image": {**pull, **login}}])
+    assert play(docker, [{"docker_image": {**pull, **login, "force_source": True}}]).statuses == ["ok"]
+    assert "hunter2" not in str((pushed.events, refused.events, pulled.events))
+    assert docker.host.ssh("grep -r hunter2 /var/lib/wxops /var/log", check=False).stdout == ""
+    clean(docker.host)
+    docker.host.ssh(f"docker login --username me --password-stdin {private_registry}", text="hunter2")
+    assert play(docker, web(registry, image=image)).statuses == ["changed"]
 
 
 # -- networks ----------------------------------------------------------------------------------------------------------
