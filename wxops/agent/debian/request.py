@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from wxops.agent.debian.dpkg import Entry, Packages
 
-SPEC = re.compile(r"^([^=<>\s]+)(?:(>?=)(\S+))?$")
+SPEC = re.compile(r"^([^=<>\s]+)(?:(>?=)([^=\s]+))?$")
 PATTERN = set("*?[]!")
 
 

@@ -110,7 +110,8 @@ def apt(
     cache["cache_update_time"] = int(updated_at())
     if upgrade != "no" or (state == "latest" and name == ["*"]):
         words = ["dist-upgrade"] if upgrade in ("dist", "full") else ["upgrade", "--with-new-pkgs"]
-        return do([*words, *tidy], [*flags, *careful], [])
+        result = do([*words, *tidy], [*flags, *careful], [])
+        return dict(result, msg=result["stdout"])
     if deb is not None:
         if install_recommends is None:
             flags.append("--no-install-recommends")

@@ -112,7 +112,7 @@ def user(
         wanted["home"] = default_home(name)
     group_name, wanted["gid"] = _group(change, group) if group is not None else (None, None)
     if groups is not None:
-        wanted["groups"] = _groups(change, name, now, groups, append, wanted.get("gid"))
+        wanted["groups"] = _groups(change, name, now, groups, append, wanted["gid"])
     given = password if is_new or update_password == "always" else None
     wanted.update(wanted_password("!" if is_new else now.get("password", ""), given, password_lock))
     wanted.update(
@@ -123,16 +123,9 @@ def user(
     )  # fmt: skip
     how = {"system": system, "non_unique": non_unique, "uid_min": uid_min, "uid_max": uid_max, "seuser": seuser,
            "move_home": move_home and not is_new, "group": group_name}  # fmt: skip
-    moves = move_home and not is_new and home not in (None, now["home"]) and _is_directory(change, now["home"])
-    if moves:
-        make_parents(change, change.place(str(home)))
-    change.set(
-        "user", name, {"exists": True, HOW: how, **{key: value for key, value in wanted.items() if value is not None}}
-    )
-    if is_new and group is None:
-        _foresee_group(change, name, exists=True)
+    _make_so(change, name, now, is_new, {key: value for key, value in wanted.items() if value is not None}, how)
     now = change.state("user", name)
-    if create_home and not (moves and change.check):
+    if create_home:
         _give_home(change, now, skeleton, umask)
     result = {"name": name, "state": state, **_described(now, password, groups)}
     result.update({"system": system, "create_home": create_home} if is_new else
@@ -147,6 +140,19 @@ def user(
             )
         )  # fmt: skip
     return result
+
+
+def _make_so(change: Change, name: str, now: State, is_new: bool, wanted: State, how: Dict[str, Any]) -> None:
+    moves = how["move_home"] and wanted.get("home", now.get("home")) != now.get("home")
+    old = change.file(now["home"], follow=True) if moves else {"type": "absent"}
+    if old["type"] == "directory":
+        make_parents(change, change.place(wanted["home"]))
+    change.set("user", name, {"exists": True, HOW: how, **wanted})
+    if old["type"] == "directory" and change.check:
+        change.view.put("file", change.place(now["home"]), old, {"type": "absent"})
+        change.view.put("file", change.place(wanted["home"]), {"type": "absent"}, old)
+    if is_new and "gid" not in wanted:
+        _foresee_group(change, name, exists=True)
 
 
 def _remove(change: Change, name: str, now: State, force: bool, remove: bool) -> Dict[str, Any]:
@@ -204,10 +210,6 @@ def _groups(
 def _give_home(change: Change, now: State, skeleton: Optional[str], umask: Optional[str]) -> None:
     if change.file(now["home"], follow=True)["type"] == "absent":
         make_home(change, now["home"], _numbers(now), skeleton, umask)
-
-
-def _is_directory(change: Change, path: str) -> bool:
-    return bool(change.file(path, follow=True)["type"] == "directory")
 
 
 def _numbers(now: State) -> Tuple[int, int]:

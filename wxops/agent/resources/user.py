@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, Sequence
 
     from wxops.agent.change import View
+    from wxops.agent.journal import Journal
     from wxops.agent.resources import State
 
 SHADOW = {"password": 1, "changed": 2, "min": 3, "max": 4, "warn": 5, "inactive": 6, "expire": 7}
@@ -27,7 +28,7 @@ SHADOW = {"password": 1, "changed": 2, "min": 3, "max": 4, "warn": 5, "inactive"
 OPTIONS = {"uid": "-u", "gid": "-g", "comment": "-c", "home": "-d", "shell": "-s"}
 HOW = "how"
 """The key of a wanted state for options that are no part of it: system, non_unique, force, move_home, ..."""
-UNSHOWN = (HOW, "lines", "changed", "local")
+UNSHOWN = (HOW, "lines", "changed", "local", "moved")
 
 
 class UserKind(Kind):
@@ -50,7 +51,21 @@ class UserKind(Kind):
         }  # fmt: skip
 
     def same(self, now: State, wanted: State) -> bool:
-        return all(now.get(key) == value for key, value in wanted.items() if key not in (HOW, "lines"))
+        if "moved" in wanted and os.path.isdir(wanted["moved"]) and not os.path.lexists(wanted["home"]):
+            return False
+        return all(now.get(key) == value for key, value in wanted.items() if key not in (HOW, "lines", "moved"))
+
+    def save(self, name: str, before: State, after: State, journal: Journal) -> State:
+        """With the place that the home directory is about to be moved to."""
+        moves = "moved" in after or after.get(HOW, {}).get("move_home")
+        if (
+            moves
+            and after["home"] != before["home"]
+            and os.path.isdir(before["home"])
+            and not os.path.lexists(after["home"])
+        ):
+            return dict(before, moved=after["home"])
+        return before
 
     def merged(self, before: State, wanted: State) -> State:
         after = dict(before if wanted["exists"] else {}, **wanted)
@@ -157,10 +172,12 @@ def _set_shadow(name: str, wanted: State) -> None:
 
 
 def _follow(now: State, state: State) -> None:
-    """Let the home directory follow its owner: to the new place and number; usermod did so if it was asked to."""
+    """Let the home directory follow its owner, to another place and to another number."""
     if not (now["exists"] and state["exists"]):
         return
-    if now["home"] != state["home"] and state.get(HOW, {}).get("move_home"):
+    if "moved" in state:
+        move_home(state["moved"], state["home"])
+    elif now["home"] != state["home"] and state.get(HOW, {}).get("move_home"):
         move_home(now["home"], state["home"])
     if os.path.isdir(state["home"]) and (now["uid"], now["gid"]) != (state["uid"], state["gid"]):
         give_files(state["home"], (now["uid"], now["gid"]), (state["uid"], state["gid"]))
