@@ -1,4 +1,7 @@
-"""`python -m bench [WORD...]`: all figures in one run, on a lab of its own; of the peers only those named so."""
+"""`python -m bench [WORD...]`: all figures in one run, on a lab of its own; of the peers only those named so.
+
+A run with all peers is kept in docs/evidence/bench-provision.md.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from wxops.lab import Lab
 
 LAB, SUBNET = "bench", "10.79.0.0/24"
 HELP_RUNS = 10
+EVIDENCE = Path(__file__).parent.parent / "docs" / "evidence" / "bench-provision.md"
 
 
 def main() -> int:
@@ -25,7 +29,10 @@ def main() -> int:
         lab.down()
         lab.up(HOSTS)
         with tempfile.TemporaryDirectory(prefix="wxops-bench-") as folder:
-            print(_all(lab, Path(folder)))
+            tables = _all(lab, Path(folder))
+        print(f"\n{tables}")
+        if not sys.argv[1:]:
+            EVIDENCE.write_text(report.evidence(tables))
     except (BenchError, WxopsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -36,8 +43,7 @@ def main() -> int:
 
 def _all(lab: Lab, folder: Path) -> str:
     figures = compare(lab, tools(sys.argv[1:]), folder, _say)
-    own = report.own_figures(wire(folder), measure(lab, folder), _help_seconds(folder))
-    return f"\n{report.machine()}\n\n{report.title()}\n{report.comparison(figures)}\n\nwxops alone\n{own}"
+    return report.whole(figures, wire(folder), measure(lab, folder), _help_seconds(folder))
 
 
 def _help_seconds(folder: Path) -> float:

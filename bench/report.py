@@ -29,6 +29,7 @@ def machine() -> str:
         f"date      {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}",
         f"revision  {revision}",
         f"machine   {cpu}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}",
+        f"load      {', '.join(f'{load:.1f}' for load in os.getloadavg())} at its end (1, 5 and 15 minutes)",
         f"python    {platform.python_version()} (controller)",
     ])  # fmt: skip
 
@@ -63,8 +64,29 @@ def _fleet(cost: Cost) -> str:
     return f"{cost.wall:.1f} s wall, {cost.cpu:.1f} s CPU, {cost.memory / MB:.0f} MB at its peak"
 
 
-def title() -> str:
-    return f"provision/ on {HOSTS} hosts; x: times what wxops takes; medians"
+def whole(figures: Sequence[Figures], wire: Wire, fleet: Fleet, help_seconds: float) -> str:
+    """All that is printed."""
+    title = f"bench/provision on {HOSTS} hosts; x: times what wxops takes; medians"
+    own = own_figures(wire, fleet, help_seconds)
+    return f"{machine()}\n\n{title}\n{comparison(figures)}\n\nwxops alone\n{own}"
+
+
+def evidence(tables: str) -> str:
+    """The page that keeps the last complete run."""
+    return f"""# Bench: provisioning four hosts
+
+Written by `make bench`; all figures are of one run. Each tool does the work of `bench/provision` on lab hosts (real
+Debian 12 under systemd-nspawn, on the controller's own cores), cold right after the hosts were reset, and warm with
+nothing left to change. A tool's figures count only after proof: `bench/proof.py` finds the same state on every host
+whichever tool did the work, and a warm run reports no change. CPU is that of the controller with everything that the
+tool starts there. Every run begins without open connections. The peers run from environments of their own, at the
+versions that `bench/tools.py` pins, on their defaults but for what the name says. A cold run holds systemd's own
+daemon-reload on every host, which no tool can shorten.
+
+```
+{tables}
+```
+"""
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
