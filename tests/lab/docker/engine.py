@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tests.lab.module_case import ManagedHost, Played
 from wxops.lab.host import Host
 
 # A web server of 2 MB. Its generations differ in what they serve.
@@ -80,3 +81,20 @@ def names(host: Host, what: str = "container") -> list[str]:
         "network": "docker network ls --format '{{.Name}}'",
     }[what]
     return sorted(name for name in host.ssh(line).stdout.split() if "wxops-" not in name)
+
+
+def web(registry: str, **more: Any) -> list[dict[str, Any]]:
+    """A task that runs the small web server."""
+    return [{"docker_container": {"name": "web", "image": f"{registry}/web:1", "published_ports": ["8080:8000"],
+                                  "restart_policy": "unless-stopped", **more}}]  # fmt: skip
+
+
+def page(host: Host, port: int = 8080) -> str:
+    line = f"curl --silent --max-time 5 --retry 5 --retry-connrefused --retry-delay 1 http://127.0.0.1:{port}/"
+    return host.ssh(line, check=False).stdout.strip()
+
+
+def play(docker: ManagedHost, tasks: Any, **options: Any) -> Played:
+    played = docker.play(tasks, **options)
+    assert played.exit_code == 0, played.told()
+    return played
