@@ -86,7 +86,7 @@ class Agent:
         """
         try:
             yield from self._run(module, items, output, task)
-        except BaseException:
+        except Exception:  # not Ctrl-C: the agent is to be told of that one
             self.close()
             raise
 
