@@ -89,11 +89,18 @@ class Played:
 
     @property
     def diffs(self) -> list[Any]:
-        return [diff for r in self.results for each in [r.result, *(r.result.get("results") or [])] for diff in each.get("diff", [])]
+        return [
+            diff
+            for r in self.results
+            for each in [r.result, *(r.result.get("results") or [])]
+            for diff in each.get("diff", [])
+        ]
 
     def told(self) -> str:
         """Everything that went wrong, for a failing assertion."""
-        return "\n".join(f"{r.task}: {r.status}: {r.result.get('msg')} {r.result.get('exception', '')}" for r in self.results)
+        return "\n".join(
+            f"{r.task}: {r.status}: {r.result.get('msg')} {r.result.get('exception', '')}" for r in self.results
+        )
 
 
 @dataclass
@@ -105,7 +112,9 @@ class ManagedHost:
     folder: Path
     play_keywords: dict[str, Any] = field(default_factory=dict)
 
-    def play(self, tasks: Any, *, check: bool = False, options: Mapping[str, Any] | None = None, **keywords: Any) -> Played:
+    def play(
+        self, tasks: Any, *, check: bool = False, options: Mapping[str, Any] | None = None, **keywords: Any
+    ) -> Played:
         """Run tasks (YAML text or a list) as a play on this host alone."""
         listed = yaml.safe_load(tasks) if isinstance(tasks, str) else tasks
         play = {"hosts": "all", "gather_facts": False, **self.play_keywords, **keywords, "tasks": listed}
@@ -123,7 +132,9 @@ class ManagedHost:
     def rollback(self, run: str | None = None, *, force: bool = False, **options: Any) -> Played:
         events: list[Event] = []
         past = past_run(self.folder / "runs", run)
-        work = Rollback(past, Inventory.load([self.inventory]), RunOptions(**options), events.append, self.folder / "runs", force)
+        work = Rollback(
+            past, Inventory.load([self.inventory]), RunOptions(**options), events.append, self.folder / "runs", force
+        )
         return Played(work.run, work.execute(), events)
 
     def tree(self, ignored: Sequence[str] = ()) -> Tree:

@@ -11,7 +11,9 @@ import yaml
 from tests.lab.module_case import ManagedHost, keep_promises
 
 FILES = sorted((Path(__file__).parent / "cases").glob("*.yml"))
-CASES = [pytest.param(case, id=f"{file.stem}: {case['name']}") for file in FILES for case in yaml.safe_load(file.read_text())]
+CASES = [
+    pytest.param(case, id=f"{file.stem}: {case['name']}") for file in FILES for case in yaml.safe_load(file.read_text())
+]
 
 
 @pytest.mark.parametrize("case", CASES)

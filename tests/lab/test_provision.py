@@ -28,7 +28,9 @@ ENGINES_OWN = ("/etc/cni", "/etc/docker/key.json")
 def variables(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """An image by digest and a checkpoint, as an operator names them in group_vars."""
     model = tmp_path_factory.mktemp("checkpoint") / "tiny"
-    subprocess.run([Path(sys.executable).with_name("wxruntime"), "tiny", "--random", model], check=True, capture_output=True)
+    subprocess.run(
+        [Path(sys.executable).with_name("wxruntime"), "tiny", "--random", model], check=True, capture_output=True
+    )
     return {
         "runtime_image": runtime_image(lab.registry.address),
         "runtime_model_src": str(model),
