@@ -64,7 +64,7 @@ def rollback(run: str | None, force: bool, **given: Any) -> int:
     from wxops.playbook.settings import Settings
 
     settings, directory = Settings.load(), flags.records()
-    past = past_run(directory, run)
+    past = past_run(directory, run, elsewhere=True)
     sources = given.pop("inventory") or past.about.get("inventory") or flags.inventory_sources((), settings)
     options = flags.run_options(given, settings)
     with console(given["output"] or settings.output, options, sys.stdout) as show_event:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import resource
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,10 @@ from wxops.errors import HostUnreachable
 from wxops.transport.agent import Agent, RunIdentity
 from wxops.transport.options import Become, ConnectionOptions, connection_options
 
-Key = tuple[str, Become | None]
+Key = tuple[str, str, str, int | None, str | None, Become | None]
+"""The inventory's name, then how and as whom the host is reached: one task may say `remote_user`, the next not."""
+Acted = dict[str, list[dict[str, str | None]]]
+"""Host -> {"connection", "login" (None: the inventory's), "become" (None: the login user)} of each agent."""
 
 
 class Connections:
@@ -24,15 +28,16 @@ class Connections:
         self,
         identity: RunIdentity,
         options: RunOptions,
-        note: Callable[[dict[str, list[str | None]]], None] | None = None,
+        note: Callable[[Acted], None] | None = None,
     ) -> None:
         """note: told who acts where as soon as an agent starts, for the rollback of a run whose controller dies."""
         self.identity, self._options, self._note = identity, options, note
         self._agents: dict[Key, Agent] = {}
         self._locks: dict[Key, threading.Lock] = {}
         self._guard = threading.Lock()
-        self._acted: dict[str, list[str | None]] = {}
+        self._acted: Acted = {}
         self._closed = False
+        allow_many_files()
 
     @contextlib.contextmanager
     def agent(self, host: str, variables: Mapping[str, Any], become: Become | None) -> Any:
@@ -40,18 +45,22 @@ class Connections:
         reach = self._reach(host, variables)
         if become is not None and become.user == (reach.user or getpass.getuser()):
             become = None  # already that user; a second agent would wait for the first one's lock
-        key = (host, become)
+        key = (host, reach.connection, reach.host, reach.port, reach.user, become)
         with self._guard:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
             agent = self._agents.get(key)
-            if agent is None:
+            if agent is None or agent.is_lost:
                 agent = self._start(reach, become)
                 with self._guard:
                     self._agents[key] = agent
-                    self._acted.setdefault(host, []).append(become.user if become else None)
+                    self._acted.setdefault(host, []).append(_who(reach, become))
+                    closed = self._closed
                     if self._note is not None:
                         self._note(self._acted)
+                if closed:  # Ctrl-C came while it started
+                    agent.close()
+                    raise HostUnreachable("the run was interrupted")
             try:
                 yield agent
             except HostUnreachable:
@@ -85,9 +94,10 @@ class Connections:
         if agent is not None:
             agent.close()
 
-    def used(self) -> dict[str, list[str | None]]:
-        """Host -> the users that agents ran as (None: the login user), for a later rollback."""
-        return {host: list(dict.fromkeys(users)) for host, users in self._acted.items()}
+    def used(self) -> Acted:
+        """Host -> as whom agents ran there, for a later rollback."""
+        return {host: [dict(who) for who in {tuple(w.items()): w for w in acted}.values()]
+                for host, acted in self._acted.items()}  # fmt: skip
 
     def forget(self, host: str) -> None:
         """Close what is open to a host (it reboots, or its login changed): the next task connects anew."""
@@ -111,3 +121,15 @@ class Connections:
         """Bytes and round trips over all agents of the run."""
         agents = list(self._agents.values())
         return {name: sum(getattr(agent.traffic, name) for agent in agents) for name in ("sent", "received", "bursts")}
+
+
+def _who(reach: ConnectionOptions, become: Become | None) -> dict[str, str | None]:
+    return {"connection": reach.connection, "login": reach.user, "become": become.user if become else None}
+
+
+def allow_many_files() -> None:
+    """Each host takes three descriptors here: as many as the system lets us have, instead of the usual 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):  # macOS says more than it gives
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

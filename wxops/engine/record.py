@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -16,6 +17,8 @@ from typing import Any
 import wxops
 from wxops.engine.events import Event, Output, Recap, as_json
 from wxops.errors import InputError
+
+RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 
 def new_run_id() -> str:
@@ -63,7 +66,12 @@ class RunRecord:
             self.directory.mkdir(mode=0o700, parents=True)
             directory.chmod(0o700)
             self._write()
-            self._events = (self.directory / "events.jsonl").open("w", buffering=1, encoding="utf-8")
+            self._events = (self.directory / "events.jsonl").open(
+                "w",
+                buffering=1,
+                encoding="utf-8",
+                errors="backslashreplace",  # a name that is no UTF-8: JSON all the same
+            )
         except OSError as error:
             raise InputError(
                 f"the run record cannot be written: {error.strerror}",
@@ -85,7 +93,7 @@ class RunRecord:
 
     def agents_used(self, agents: Mapping[str, Any]) -> None:
         """Note who acted on which host while the run goes on: a killed controller must be able to take it back."""
-        self.about["agents"] = {host: list(users) for host, users in agents.items()}
+        self.about["agents"] = {host: list(acted) for host, acted in agents.items()}
         self._write()
 
     def _write(self) -> None:
@@ -110,8 +118,15 @@ class PastRun:
     def changed(self) -> int:
         return sum(counts.get("changed", 0) for counts in self.about.get("hosts", {}).values())
 
+    @property
+    def is_recorded(self) -> bool:
+        """Is it a run of this controller? Of another's only the hosts know, by their journals."""
+        return "started" in self.about
+
     def mark(self, **about: Any) -> None:
         """Note something about this run later on, such as that it was taken back."""
+        if not self.is_recorded:
+            return
         path = self.directory / "run.json"
         text = json.dumps({**self.about, **about}, indent=1, ensure_ascii=False)
         path.with_suffix(".new").write_text(text, encoding="utf-8")
@@ -139,8 +154,11 @@ def past_runs(directory: Path) -> list[PastRun]:
     return found
 
 
-def past_run(directory: Path, run: str | None) -> PastRun:
-    """A run by its id or the start of it; None is the last one that may have changed something and was not a check."""
+def past_run(directory: Path, run: str | None, elsewhere: bool = False) -> PastRun:
+    """A run by its id or the start of it; None is the last one that may have changed something and was not a check.
+
+    elsewhere: a whole id of which nothing is recorded here may be another controller's.
+    """
     runs = past_runs(directory)
     if run is None:
         real = [past for past in runs if not past.about.get("check") and past.about.get("taken_back_by") is None
@@ -149,6 +167,8 @@ def past_run(directory: Path, run: str | None) -> PastRun:
             raise InputError(f"no run to take back is recorded in {directory}")
         return real[-1]
     matching = [past for past in runs if past.run.startswith(run)]
+    if not matching and elsewhere and RUN_ID.fullmatch(run):
+        return PastRun(directory / run, {"run": run})
     if len(matching) != 1:
         known = ", ".join(past.run for past in runs[-5:]) or "none"
         what = f"{len(matching)} runs begin with {run!r}" if matching else f"there is no run {run!r}"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wxops.engine.become import PASSWORDS
-from wxops.engine.connections import Connections
+from wxops.engine.become import PASSWORDS, become_for
+from wxops.engine.connections import Acted, Connections
 from wxops.engine.events import Event, Notice, PlayStarted, Recap, RunStarted, Status, TaskResult, TaskStarted
 from wxops.engine.options import RunOptions
 from wxops.engine.record import PastRun, RunRecord, describe, new_run_id
@@ -18,6 +19,7 @@ from wxops.engine.run import EXIT_FAILED, EXIT_INTERRUPTED, exit_code
 from wxops.engine.state import HostState
 from wxops.errors import HostUnreachable, WxopsError
 from wxops.playbook.inventory import Inventory
+from wxops.playbook.plays import Common
 from wxops.playbook.secrets import SecretRegistry
 from wxops.playbook.templating import Templar
 from wxops.transport.agent import RunIdentity
@@ -71,9 +73,12 @@ class _Work:
     def __init__(self, rollback: Rollback, connections: Connections, record: RunRecord) -> None:
         self.rollback, self.connections, self._record = rollback, connections, record
         self._telling = threading.Lock()
-        self.agents: Mapping[str, list[str | None]] = rollback.past.about.get("agents") or {}
-        chosen = {host.name for host in rollback.inventory.select("all", rollback.options.limit)}
-        self.hosts = [name for name in self.agents if name in chosen or name not in rollback.inventory.hosts]
+        self._secrets = SecretRegistry()
+        chosen = [host.name for host in rollback.inventory.select("all", rollback.options.limit)]
+        recorded: Acted = rollback.past.about.get("agents") or {}
+        self.agents = recorded if rollback.past.is_recorded else {name: self._might_have_acted(name) for name in chosen}
+        known = rollback.inventory.hosts
+        self.hosts = [name for name in self.agents if name in chosen or name not in known]
         self.states = {name: HostState(name) for name in self.hosts}
 
     def tell(self, event: Event) -> None:
@@ -88,9 +93,16 @@ class _Work:
             self.tell(Notice(f"run {past.run} reached no host: there is nothing to take back"))
             return 0
         plans = self._pass(PLAN, check=True)
+        if not past.is_recorded and not any(plan.get("known", True) for plan in plans.values()):
+            self.tell(
+                Notice(f"no host knows a run {past.run}, and none is recorded here; as root a host is asked with -b")
+            )
+            return EXIT_FAILED
         for host, plan in plans.items():
             for line in plan.get("irreversible", []):
                 self.tell(Notice(f"{host}: cannot be taken back: {line}"))
+            for path in plan.get("left", []):
+                self.tell(Notice(f"{host}: {path} stays: others have put files there since (--force takes it away)"))
         if options.check:
             return exit_code(self.states)
         refused = [host for host, plan in plans.items() if plan.get("failed") and not plan.get("unreachable")]
@@ -121,34 +133,49 @@ class _Work:
         if check == self.rollback.options.check or status in ("failed", "unreachable"):
             state.count(status)
         shown = result if check == self.rollback.options.check else {k: v for k, v in result.items() if k != "diff"}
+        shown = self._secrets.mask_data(dict(shown))
         self.tell(TaskResult(host, "rollback", name, "rollback", status, float(result.get("ms", 0)), shown))
         return result
 
     def _ask(self, host: str, check: bool) -> dict[str, Any]:
         """Every agent that acted there takes its own steps back, the last one first."""
-        whole: dict[str, Any] = {"changed": False, "diff": [], "irreversible": [], "steps_back": 0}
-        for user in reversed(self.agents[host]):
-            result = self._one(host, user, check)
-            whole["diff"] += result.get("diff", [])
-            whole["irreversible"] += result.get("irreversible", [])
-            whole["steps_back"] += result.get("steps_back", 0)
+        whole: dict[str, Any] = {"changed": False, "diff": [], "irreversible": [], "left": [], "steps_back": 0}
+        known = False
+        for who in reversed(self.agents[host]):
+            result = self._one(host, who, check)
+            for key in ("diff", "irreversible", "left", "steps_back"):
+                whole[key] += result.get(key, type(whole[key])())
             whole["changed"] = whole["changed"] or result.get("changed", False)
+            known = known or result.get("known", True)
             if result.get("failed"):
                 return {**whole, "failed": True, "msg": result.get("msg", "")}
-        return whole
+        return {**whole, "known": known}
 
-    def _one(self, host: str, user: str | None, check: bool) -> dict[str, Any]:
-        options = self.rollback.options
-        variables = Templar(
-            {**self.rollback.inventory.variables(host), **options.extra_vars},
-            vault=options.vault,
-            secrets=SecretRegistry(),
-        ).namespace()
-        password = next(filter(None, map(variables.get, PASSWORDS)), None) or options.become_password
-        become = Become(user, password=str(password) if password else None) if user else None
+    def _one(self, host: str, who: Mapping[str, str | None], check: bool) -> dict[str, Any]:
+        """The part of one user; logged in as the run was, unless this rollback says otherwise."""
+        templar = self._templar(host)
+        said = {"ansible_connection": "local" if who["connection"] == "local" else None,
+                "ansible_user": who["login"] if not self.rollback.options.remote_user else None}  # fmt: skip
+        said = {name: value for name, value in said.items() if value and name not in self.rollback.options.extra_vars}
+        variables: Any = ChainMap(said, templar.namespace())  # type: ignore[arg-type]  # read only
+        password = next(filter(None, map(variables.get, PASSWORDS)), None) or self.rollback.options.become_password
+        self._secrets.add([password or "", self.rollback.inventory.secrets()])
+        become = Become(who["become"], password=str(password) if password else None) if who["become"] else None
         with self.connections.agent(host, variables, become) as agent:
             arguments = {"run": self.rollback.past.run, "force": self.rollback.force}
             ((_, result),) = agent.run(
                 "rollback", [arguments], task=f"rollback of {self.rollback.past.run}", check=check
             )
         return dict(result)
+
+    def _might_have_acted(self, host: str) -> list[dict[str, str | None]]:
+        """Of another controller's run: whom the inventory and the flags name. Who has no journal there says so."""
+        templar = self._templar(host)
+        become = become_for(Common(), templar, templar.namespace(), self.rollback.options)
+        users = [None, *([become.user] if become else [])]
+        return [{"connection": None, "login": None, "become": user} for user in users]
+
+    def _templar(self, host: str) -> Templar:
+        options = self.rollback.options
+        known = self.rollback.inventory.variables(host) if host in self.rollback.inventory.hosts else {}
+        return Templar({**known, **options.extra_vars}, vault=options.vault, secrets=self._secrets)
