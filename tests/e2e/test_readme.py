@@ -41,6 +41,7 @@ def test_its_commands_print_what_it_shows(project: Path) -> None:
     bin_directory = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{bin_directory}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
     shown, printed = Names(), Names()
+    assert len(steps(README)) >= 5
     for step in steps(README):
         done = subprocess.run(step.command, shell=True, cwd=project, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

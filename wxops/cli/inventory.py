@@ -83,11 +83,11 @@ def ping(pattern: str, **given: Any) -> int:
     known = _inventory(given, options.vault)
     known.require_known(pattern, "PATTERN")
     hosts = [host.name for host in known.select(pattern, options.limit)]
-    code = 0
+    code, width = 0, max(map(len, hosts), default=0)
     for answer in ask(known, hosts, options):
         code = max(code, 4 if answer.unreachable else 2 if answer.error else 0)
         mark = click.style("failed", fg="red") if answer.error else click.style("ok", fg="green")
-        click.echo(f"{answer.host}  {mark}  {answer.error or f'Python {answer.python}, as {answer.user}'}")
+        click.echo(f"{answer.host:<{width}}  {mark}  {answer.error or f'Python {answer.python}, as {answer.user}'}")
     return code
 
 
