@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -54,7 +55,9 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; errors are sentences, never tracebacks."""
     _take_any_output()
-    sys.exit(exit_code(lambda: cli.main(standalone_mode=False)))
+    code = exit_code(lambda: cli.main(standalone_mode=False))
+    gc.freeze()  # or else the interpreter searches all that is in memory for garbage as it ends, a tenth of a second
+    sys.exit(code)
 
 
 def _take_any_output() -> None:
