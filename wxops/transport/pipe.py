@@ -115,9 +115,13 @@ class LocalPipe(Pipe):
             view = view[self._process.stdin.write(view) or 0 :]
 
     def close(self) -> None:
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream:
-                stream.close()
+        """End the command. Its outputs then end too, which is how a thread that waits for them gets to know.
+
+        They are closed with this object: whoever still waited would be left with another file's descriptor.
+        """
+        if self._process.stdin:
+            with contextlib.suppress(OSError):  # it did not take everything
+                self._process.stdin.close()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
