@@ -132,6 +132,9 @@ class Change(Files):
             return False
         self.stop_if_asked()
         after = of.merged(before, wanted)
+        refused = of.refusal(name, before, after)
+        if refused is not None:
+            raise _failed(kind, name, refused)
         diff = of.diff(name, before, after)
         if self.check:
             self._tell(diff)
@@ -141,7 +144,10 @@ class Change(Files):
             saved = of.save(name, before, after, self.journal)
         step = self.begin(kind, name, saved, of.fingerprint(after))
         self._tell(diff)
-        of.write(name, after)
+        try:
+            of.write(name, after)
+        except OSError as error:
+            raise _failed(kind, name, error.strerror or str(error)) from None
         self.journal.done(step)
         return True
 
@@ -194,3 +200,7 @@ class Change(Files):
     def stop_if_asked(self) -> None:
         if self._stop is not None and self._stop.is_set():
             raise Stopped("the controller is gone or asked to stop")
+
+
+def _failed(kind: str, name: str, reason: str) -> ModuleFailure:
+    return ModuleFailure("%s %s cannot be changed: %s" % (kind, name, reason), path=name)

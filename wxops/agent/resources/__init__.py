@@ -46,6 +46,10 @@ class Kind:
         """What `read` would return after `write`: the overlay of check mode holds it."""
         return after
 
+    def refusal(self, name: str, before: State, after: State) -> Optional[str]:
+        """Why this cannot be done, as far as that can be told before; None when nothing speaks against it."""
+        return None
+
     def save(self, name: str, before: State, after: State, journal: Journal) -> State:
         """The state before as the journal keeps it: JSON-able, with its bytes safe on disk."""
         return before

@@ -9,6 +9,7 @@ import shutil
 import stat
 from typing import TYPE_CHECKING
 
+from wxops.agent import permission
 from wxops.agent.content import SMALL, Content
 from wxops.agent.failure import ModuleFailure
 from wxops.agent.moving import move_tree
@@ -17,7 +18,7 @@ from wxops.agent.place import NODES, TYPES, beside, place, xattrs
 from wxops.agent.resources import Kind
 
 if TYPE_CHECKING:
-    from typing import Any, Dict
+    from typing import Any, Dict, Optional
 
     from wxops.agent.change import View
     from wxops.agent.journal import Journal
@@ -105,6 +106,9 @@ class FileKind(Kind):
             return after
         fresh = {"uid": os.geteuid(), "gid": os.getegid(), "mode": 0o777, "fresh": after["type"] == "directory"}
         return dict(fresh, **after)
+
+    def refusal(self, name: str, before: State, after: State) -> Optional[str]:
+        return permission.refusal(name, before, after)
 
     def save(self, name: str, before: State, after: State, journal: Journal) -> State:
         saved = {key: value for key, value in before.items() if key != "content"}

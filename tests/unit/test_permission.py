@@ -1,0 +1,85 @@
+"""What a user may not do with a file is said before it is tried."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wxops.agent.content import Content
+from wxops.agent.permission import refusal
+
+NOBODY = 65534
+ABSENT = {"type": "absent"}
+
+
+def a_file(content: bytes = b"", uid: int = NOBODY, mode: int = 0o644) -> dict[str, Any]:
+    return {"type": "file", "content": Content(content), "uid": uid, "gid": uid, "mode": mode}
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A directory of nobody's, below directories that nobody can pass."""
+    for path in [tmp_path, *tmp_path.parents][:3]:
+        path.chmod(0o755)
+    os.chown(tmp_path, NOBODY, NOBODY)
+    return tmp_path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (ABSENT, a_file(), None),
+        (a_file(b"x"), a_file(b"y"), None),
+        (a_file(), a_file(mode=0o600), None),
+        (a_file(), a_file(uid=0), "Operation not permitted"),
+        (ABSENT, a_file(uid=0), "Operation not permitted"),
+        (a_file(), {**a_file(), "gid": 0}, "Operation not permitted"),
+        (a_file(uid=0), a_file(uid=0, mode=0o600), "Operation not permitted"),
+        (a_file(b"x", uid=0), a_file(b"y", uid=NOBODY), None),
+        (a_file(b"x", uid=0), a_file(b"y", uid=0), "Operation not permitted"),
+    ],
+)
+def test_in_a_directory_of_ones_own(
+    before: dict[str, Any], after: dict[str, Any], said: str | None, folder: Path
+) -> None:
+    with as_nobody():
+        assert refusal(str(folder / "file"), before, after) == said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_in_a_directory_of_somebody_else(folder: Path) -> None:
+    os.chown(folder, 0, 0)
+    (folder / "file").touch()
+    with as_nobody():
+        assert refusal(str(folder / "new"), ABSENT, a_file()) == "Permission denied"
+        assert refusal(str(folder / "file"), a_file(), ABSENT) == "Permission denied"
+        assert refusal(str(folder / "file"), a_file(), a_file(mode=0o600)) is None
+    assert refusal(str(folder / "new"), ABSENT, a_file()) is None, "root may"
+
+
+def test_on_a_read_only_file_system() -> None:
+    read_only = next((line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()
+                      if line.split()[3].split(",")[0] == "ro" and Path(line.split()[1]).is_dir()), None)  # fmt: skip
+    if read_only is None:
+        pytest.skip("nothing is mounted read-only here")
+    assert refusal(f"{read_only}/new", ABSENT, a_file()) == "Read-only file system"
