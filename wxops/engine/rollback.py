@@ -15,7 +15,7 @@ from wxops.engine.connections import Acted, Connections
 from wxops.engine.events import Event, Notice, PlayStarted, Recap, RunStarted, Status, TaskResult, TaskStarted
 from wxops.engine.options import RunOptions
 from wxops.engine.record import PastRun, RunRecord, describe, new_run_id
-from wxops.engine.run import EXIT_FAILED, EXIT_INTERRUPTED, exit_code
+from wxops.engine.run import EXIT_ERROR, EXIT_FAILED, EXIT_INTERRUPTED, exit_code
 from wxops.engine.state import HostState
 from wxops.errors import HostUnreachable, WxopsError
 from wxops.playbook.inventory import Inventory
@@ -48,11 +48,12 @@ class Rollback:
         record = RunRecord(self.records, about)
         connections = Connections(RunIdentity(self.run, about, options.check), options)
         work = _Work(self, connections, record)
-        code = EXIT_INTERRUPTED
+        code = EXIT_ERROR
         try:
             work.tell(RunStarted(self.run, (f"rollback of {self.past.run}",), options.check))
             code = work.all()
         except KeyboardInterrupt:
+            code = EXIT_INTERRUPTED
             connections.cancel()
             work.tell(Notice("interrupted: run the same rollback again to finish it"))
         finally:

@@ -28,7 +28,7 @@ from wxops.playbook.task_loader import Known
 from wxops.playbook.templating import Templar
 from wxops.transport.agent import RunIdentity
 
-EXIT_FAILED, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 2, 4, 130
+EXIT_ERROR, EXIT_FAILED, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 2, 4, 130
 Emit = Callable[[Event], None]
 
 
@@ -97,7 +97,7 @@ class Run:
         identity = RunIdentity(self.run, about, options.check, options.verbosity > 0)
         connections = Connections(identity, options, record.agents_used)
         states: dict[str, HostState] = {}
-        code = EXIT_INTERRUPTED
+        code = EXIT_ERROR
         stop = threading.Event()
         with ThreadPoolExecutor(options.forks, thread_name_prefix="host") as pool:
             try:
@@ -107,6 +107,7 @@ class Run:
                         break
                 code = exit_code(states)
             except (KeyboardInterrupt, Interrupted):
+                code = EXIT_INTERRUPTED
                 stop.set()
                 connections.cancel()
                 tell(Notice("interrupted: nothing more was changed; what was done stands in the journals"))
