@@ -152,8 +152,8 @@ class Files:
             pass
         if name.isdigit():
             return int(name)
-        if self.check and (kind, name) in self.view.overlay:
-            return -1
+        if self.check and ((kind, name) in self.view.overlay or self.view.pending("package")):
+            return -1  # an earlier task would have made it, or a package that one would have installed
         raise ModuleFailure("there is no %s %r on this host" % (kind, name))
 
     def parent_must_exist(self, path: str) -> None:
