@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from wxops.agent.failure import ModuleFailure
 from wxops.agent.journal import Journal
+from wxops.agent.place import beside
 from wxops.agent.resources import kind_named
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def _outgrown(journal: Journal, steps: List[Step]) -> Set[str]:
     to take those files away.
     """
     names = {step["name"] for step in steps if step["kind"] == "file"}
+    names |= {beside(name) for name in names}  # what a killed write left, until it is recovered
     return {
         step["name"]
         for step in steps
