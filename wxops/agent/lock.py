@@ -13,6 +13,9 @@ from wxops.agent.journal import state_directory
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional
 
+ENDING_S = 3.0
+"""How long an agent whose run is over may take to end: the next run begins before the last one's agent is gone."""
+
 
 class HostLock:
     """The lock file holds who has it, as JSON, for the controller that comes second."""
@@ -25,17 +28,27 @@ class HostLock:
         """Take the lock; None if that worked, else who has it. Raises OSError when the file cannot be made."""
         os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        deadline = time.monotonic() + ENDING_S
+        while not _locked(descriptor):
             other = _holder(descriptor)
-            os.close(descriptor)
             # The same run may know one machine by two names, or act there as two users.
-            return None if other.get("run") == holder["run"] else other
+            same_run = other.get("run") == holder["run"]
+            if same_run or time.monotonic() > deadline:
+                os.close(descriptor)
+                return None if same_run else other
+            time.sleep(0.05)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
         self._descriptor = descriptor
         return None
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _holder(descriptor: int) -> Dict[str, Any]:
