@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import statistics
 import subprocess
 import time
@@ -54,8 +55,15 @@ def run(argv: Sequence[str], directory: Path, environment: Mapping[str, str] | N
     CGROUP.kill()  # connections that a tool keeps for its next run would make that one another measurement
     text = log.read_text(errors="replace")
     if process.returncode:
-        raise BenchError(f"{' '.join(argv)} exited with {process.returncode}:\n{text[-4000:]}")
+        raise BenchError(f"{' '.join(argv)} exited with {process.returncode}:\n{_telling(text)}")
     return cost, text
+
+
+def _telling(output: str) -> str:
+    """The lines that speak of errors, else the last ones."""
+    lines = output.splitlines()
+    errors = [line for line in lines if re.search(r"error|fatal|FAILED|UNREACHABLE", line)]
+    return "\n".join(errors[:20] or lines[-20:])
 
 
 def _cpu_seconds() -> float:
