@@ -117,7 +117,7 @@ class SSHSession:
             ) from None  # fmt: skip
         except paramiko.AuthenticationException as error:
             raise self._refused(connection, error) from None
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except (paramiko.SSHException, OSError, EOFError, IndexError) as error:  # IndexError: paramiko, at garbage
             raise self._unreachable(connection, error) from None
 
     def _login(self, settings: dict[str, Any], is_target: bool) -> dict[str, Any]:
