@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import time
 from typing import TYPE_CHECKING
@@ -107,6 +106,8 @@ def _sources_are_pending(change: Change) -> bool:
 
 
 def _not_available(unknown: Dict[str, str]) -> str:
+    import difflib
+
     told = []
     for name, version in unknown.items():
         offered = known_versions([name]).get(name)

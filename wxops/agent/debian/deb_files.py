@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import tempfile
-import urllib.request
 from typing import TYPE_CHECKING
 
 from wxops.agent.debian import dpkg
@@ -59,6 +58,8 @@ def _local(change: Change, place: str, folder: str) -> str:
 
 
 def _download(url: str, path: str) -> None:
+    import urllib.request  # which brings http and ssl: nobody else should pay for it
+
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as source, open(path, "wb") as target:
             shutil.copyfileobj(source, target)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import tempfile
-import uuid
 from typing import TYPE_CHECKING
 
 from wxops.agent.content import Content
@@ -136,7 +134,9 @@ def _set_variable(
 
 
 def _back_up(change: Change, text: bytes) -> str:
-    path = os.path.join(tempfile.gettempdir(), "crontab" + uuid.uuid4().hex[:8])
+    import tempfile
+
+    path = os.path.join(tempfile.gettempdir(), "crontab" + os.urandom(4).hex())
     change.write(path, text, mode=0o600)
     return path
 

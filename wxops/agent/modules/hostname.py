@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 from typing import TYPE_CHECKING
 
 from wxops.agent.failure import ModuleFailure
@@ -37,6 +36,8 @@ def hostname(
 
 
 def _facts(name: str) -> Dict[str, str]:
+    import socket
+
     full = name if "." in name else socket.getfqdn(name)
     return {"ansible_hostname": name.split(".")[0], "ansible_nodename": name, "ansible_fqdn": full,
             "ansible_domain": ".".join(full.split(".")[1:])}  # fmt: skip

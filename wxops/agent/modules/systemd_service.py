@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from typing import TYPE_CHECKING
 
@@ -120,6 +119,8 @@ def _foreseen(change: Change, unit: str) -> Optional[State]:
 
 
 def _missing(scope: str, unit: str) -> str:
+    import difflib
+
     near = difflib.get_close_matches(unit, known_units(scope), n=1, cutoff=0.6)
     hint = "did you mean %s?" % near[0] if near else "`systemctl list-unit-files` shows those that there are"
     return "there is no unit %s on this host; %s" % (unit, hint)

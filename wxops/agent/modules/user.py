@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import grp
 import os
-import socket
 from typing import TYPE_CHECKING
 
 from wxops.agent.accounts.home import default_home, login_defs, make_home, make_parents
 from wxops.agent.accounts.shadow import DAY_S, looks_hashed, wanted_dates, wanted_password
-from wxops.agent.accounts.ssh_key import give_key
 from wxops.agent.failure import ModuleFailure
 from wxops.agent.resources.user import HOW
 
@@ -131,11 +129,13 @@ def user(
     result.update({"system": system, "create_home": create_home} if is_new else
                   {"append": append, "move_home": move_home})  # fmt: skip
     if generate_ssh_key:
+        from wxops.agent.accounts.ssh_key import give_key
+
         path = os.path.join(now["home"], ssh_key_file or ".ssh/id_" + ssh_key_type)
         result.update(
             give_key(
                 change, path, _numbers(now), force, type=ssh_key_type, bits=ssh_key_bits,
-                comment=ssh_key_comment or "ansible-generated on %s" % socket.gethostname(),
+                comment=ssh_key_comment or "ansible-generated on %s" % os.uname().nodename,
                 passphrase=ssh_key_passphrase,
             )
         )  # fmt: skip

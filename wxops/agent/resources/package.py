@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import uuid
 from typing import TYPE_CHECKING
 
 from wxops.agent.debian import archives, dpkg, footprint
@@ -78,7 +77,7 @@ class PackageKind(Kind):
         going = {name: old for name, (old, new) in builds.items() if old is not None and _moves(old, new)}
         installed = {name: entry for name, entry in going.items() if dpkg.is_installed(entry)}
         os.makedirs(journal.directory, mode=0o700, exist_ok=True)
-        record, configuration = "package-" + uuid.uuid4().hex, footprint.configuration(list(going))
+        record, configuration = "package-" + os.urandom(8).hex(), footprint.configuration(list(going))
         after.update(record=journal.path(record), accounts=footprint.accounts(), configuration=list(configuration))
         debs = archives.keep(installed, journal.path("debs")) if installed else {}
         if "transaction" in after:
