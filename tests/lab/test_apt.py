@@ -140,6 +140,21 @@ def test_an_upgrade_of_everything_comes_back(apt: ManagedHost) -> None:
     keep_promises(apt, {"tasks": [{"apt": {"upgrade": "dist"}}], "diff": ["wxfoo 2:2.0-1"], "ignore": IGNORED})
 
 
+def test_what_a_run_did_to_a_package_before_it_removed_it_comes_back_too(apt: ManagedHost) -> None:
+    apt.host.ssh("apt-get install -qy wxfoo=1.0-1")
+    keep_promises(
+        apt,
+        {
+            "tasks": [{"lineinfile": {"path": "/etc/wxfoo.conf", "line": "x = 1", "create": True}},
+                      {"systemd_service": {"name": "wxfoo", "state": "stopped", "enabled": False}},
+                      {"apt": {"name": "wxfoo", "state": "absent", "purge": True}},
+                      {"file": {"path": "/etc/wxfoo.conf", "state": "absent"}}],
+            "second": ["changed", "failed"],
+            "ignore": IGNORED,
+        },
+    )  # fmt: skip
+
+
 def test_a_version_that_no_source_has_any_more_was_kept(apt: ManagedHost) -> None:
     apt.host.ssh("apt-get install -qy wxfoo=1.0-1")
     run = apt.play([{"apt": {"name": "wxfoo", "state": "latest"}}])

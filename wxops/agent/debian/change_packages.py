@@ -58,8 +58,24 @@ def change_packages(
         change.set("package", "dpkg", {"packages": wanted, "transaction": transaction})
     finally:
         change.warnings += transaction.notes
+    if change.check:
+        _forget_files(change, packages, wanted)
     done = transaction.done or simulation.done
     return {"changed": True, "stdout": done.stdout, "stderr": done.stderr}
+
+
+def _forget_files(change: Change, packages: Packages, wanted: Dict[str, Optional[Entry]]) -> None:
+    """In check mode: the files of packages that would go are gone, configuration only with a purge."""
+    for name, entry in wanted.items():
+        if name not in packages or dpkg.is_installed(entry):
+            continue
+        configuration = set(dpkg.conffiles([name]))
+        gone = configuration if entry is None else set()
+        for path in gone | (set(dpkg.files_of(name)) - configuration):
+            place = change.place(path)
+            before = change.file(place)
+            if before["type"] in ("file", "link"):
+                change.view.put("file", place, before, {"type": "absent"})
 
 
 def mark_as_asked_for(change: Change, asked: Sequence[str]) -> None:

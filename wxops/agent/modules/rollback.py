@@ -100,6 +100,7 @@ def _conflicts(change: Change, journal: Journal, steps: List[Step]) -> List[str]
         if name in seen or step["after"] is None:
             continue
         seen.add(name)
+        seen.update(kind_named(step["kind"]).brings_along(step["before"]))
         same = [other for other in steps if (other["kind"], other["name"]) == name]
         if step["finished"] and not any(_is_known(change, journal, other) for other in same):
             found.append(_line(step, _who(change, journal, step)))

@@ -94,6 +94,8 @@ def _look(change: Change, scope: str, key: str, may_be_missing: bool) -> State:
     error = now["status"].get("LoadError", "")
     if now["exists"] and error and not now["masked"]:
         raise ModuleFailure("systemd cannot load %s: %s" % (key, error), status=now["status"])
+    if change.check and change.file(now["status"].get("FragmentPath") or "/")["type"] == "absent":
+        now = dict(now, exists=False)  # an earlier task would have removed its file
     if now["exists"] or may_be_missing:
         real = name_of(scope, now["status"].get("Id", key))
         return change.state("service", real) if change.check and real != key else now

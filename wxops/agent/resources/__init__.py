@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional
+    from typing import Any, Dict, List, Optional, Tuple
 
     from wxops.agent.change import Change, View
     from wxops.agent.journal import Journal
@@ -64,6 +64,10 @@ class Kind:
     def fingerprint(self, state: State) -> State:
         """The JSON-able part of a state that tells whether somebody else changed it since."""
         return state
+
+    def brings_along(self, saved: State) -> List[Tuple[str, str]]:
+        """Kind and name of what else a step changes and takes back: a package's configuration files, say."""
+        return []
 
     def irreversible(self, saved: State) -> Optional[str]:
         """Why a step of this kind cannot be taken back; None when it can."""

@@ -103,6 +103,10 @@ class PackageKind(Kind):
         names = state.get("touched", packages)
         return {name: packages[name]["version"] if dpkg.is_installed(packages.get(name)) else None for name in names}
 
+    def brings_along(self, saved: State) -> List[Tuple[str, str]]:
+        files = [("file", path) for path in saved.get("configuration", {})]
+        return files + [("service", unit) for unit in saved.get("units", {}).get("units", [])]
+
     def irreversible(self, saved: State) -> Optional[str]:
         missing = [(name, saved["packages"][name]["version"]) for name, deb in saved["debs"].items() if deb is None]
         if not missing or _offered(tuple(missing)):
