@@ -22,7 +22,7 @@ AGENT = Path(wxops.agent.__file__).parent
 CORE = ("main.py", "modules/__init__.py", "resources/__init__.py", "resources/file.py")
 IMPORT = re.compile(r"from (wxops\.agent[\w.]*) import (\([^)]*\)|[\w, ]+)")
 FIRST_ARGUMENT = re.compile(r'\(\s*"(\w+)"')
-TAKES_KIND = ("set", "act", "state", "pending", "begin", "kind_named")  # the calls whose first argument is a kind
+TAKES_KIND = ("set", "act", "state", "begin", "kind_named")  # the calls whose first argument is a kind
 _packing = threading.Lock()
 
 
