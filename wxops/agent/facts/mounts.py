@@ -102,14 +102,17 @@ def rooms_within(root: str, names: List[str], timeout: float) -> Answers:
     """The room at each mount, each asked by a child of its own; those that do not answer in time are left behind."""
     answers: Answers = {}
     waiting = {}
+    poll = select.poll()  # select() itself knows no descriptor above 1023
     for mount in names:
         pid, pipe = _child(root + mount)
         waiting[pipe] = (mount, pid)
+        poll.register(pipe, select.POLLIN)
     deadline = time.monotonic() + timeout
     while waiting:
-        ready = select.select(list(waiting), [], [], max(0, deadline - time.monotonic()))[0]
+        ready = [pipe for pipe, _ in poll.poll(max(0, deadline - time.monotonic()) * 1000)]
         for pipe in ready or list(waiting):
             mount, pid = waiting.pop(pipe)
+            poll.unregister(pipe)
             answers[mount] = _answer(pipe, pid) if ready else _abandon(pipe, pid)
     return answers
 
