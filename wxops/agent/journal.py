@@ -57,6 +57,10 @@ class Journal:
         self._sequence = 0
         self._size = 0
 
+    def __del__(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+
     def path(self, name: str) -> str:
         return os.path.join(self.directory, name)
 
