@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -66,13 +65,17 @@ def offered(shell: str, line: str, directory: Path) -> set[str]:
     return {text.partition("\t")[0] for text in done.stdout.splitlines() if text}
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-@pytest.mark.parametrize(("line", "wanted"), CASES, ids=[line for line, _ in CASES])
+# click separates what it tells fish by commas, so a name with one cannot be offered there.
+IN_EACH_SHELL = [
+    pytest.param(shell, line, wanted, id=f"{shell}: {line}")
+    for line, wanted in CASES
+    for shell in ("bash", "zsh", "fish")
+    if shell != "fish" or "," not in line
+]
+
+
+@pytest.mark.parametrize(("shell", "line", "wanted"), IN_EACH_SHELL)
 def test_tab_offers(shell: str, line: str, wanted: set[str], project: Path) -> None:
-    if not shutil.which(shell):
-        pytest.skip(f"{shell} is not installed")
-    if shell == "fish" and "," in line:
-        pytest.skip("click separates what it tells fish by commas, so a name with one cannot be offered")
     assert offered(shell, line, project) == wanted
 
 

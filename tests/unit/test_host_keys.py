@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from pathlib import Path
@@ -26,7 +27,12 @@ def connect(known: Path, accept_new: bool = False, key: paramiko.PKey = KEY) -> 
     ours, theirs = socket.socketpair()
     transport = paramiko.Transport(theirs)
     transport.add_server_key(key)
-    threading.Thread(target=transport.start_server, kwargs={"server": Server()}, daemon=True).start()
+
+    def serve() -> None:
+        with contextlib.suppress(paramiko.SSHException):  # a client that refuses our key hangs up
+            transport.start_server(server=Server())
+
+    threading.Thread(target=serve, daemon=True).start()
     client = paramiko.SSHClient()
     try:
         revoked = host_keys.load(client, [known])
