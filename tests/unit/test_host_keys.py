@@ -29,7 +29,7 @@ def connect(known: Path, accept_new: bool = False, key: paramiko.PKey = KEY) -> 
     transport.add_server_key(key)
 
     def serve() -> None:
-        with contextlib.suppress(paramiko.SSHException):  # a client that refuses our key hangs up
+        with contextlib.suppress(paramiko.SSHException, EOFError):  # a client that refuses our key hangs up
             transport.start_server(server=Server())
 
     threading.Thread(target=serve, daemon=True).start()
