@@ -340,7 +340,9 @@ def test_secrets_show_nowhere(project: Path, lab: Lab, shared_host: Host) -> Non
     assert wxops("runs", "show", "2").stdout.count(secret) == 0
     assert shared_host.ssh("su ops -c 'ls /var/lib/wxops' 2>&1 || true").stdout.count("Permission denied") == 1
     for _ in range(2):  # the failed command counts as a change in the second run too
-        assert wxops("rollback").returncode == 0
+        for check in (["--check"], []):
+            back = wxops("rollback", "--diff", *check)
+            assert back.returncode == 0 and secret not in back.stdout and hidden not in back.stdout
     assert not os.access(shared_host.root / "srv/secret", os.F_OK)
 
 

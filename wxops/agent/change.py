@@ -103,16 +103,18 @@ class Change(Files):
         running: Optional[Running] = None,
         inverse: Optional[str] = None,
         journaled: bool = True,
+        hidden: bool = False,
     ) -> None:
         """stop: set when the controller is gone; link: brings content and takes it away, shows output;
 
         running: where a command that Ctrl-C may end is put; inverse: the task's `rollback:`;
-        journaled: False for a task that says `changed_when: false`, whose commands are only questions.
+        journaled: False for a task that says `changed_when: false`, whose commands are only questions;
+        hidden: a secret is in it, so a rollback is not to show what it takes back.
         """
         self.view, self.journal, self.check = view, journal, check
         self.task, self.module = task, module
         self.link, self.running, self._stop = link, running, stop
-        self.inverse, self.journaled = inverse, journaled
+        self.inverse, self.journaled, self.hidden = inverse, journaled, hidden
         self.changed = False
         self.diffs: List[Dict[str, str]] = []
         self.sequences: List[int] = []
@@ -177,6 +179,8 @@ class Change(Files):
     def begin(self, kind: str, name: str, before: State, after: Any) -> int:
         """Put a step's inverse on disk; `self.journal.done(...)` when the host has been changed."""
         step = {"kind": kind, "name": name, "before": before, "after": after, "task": self.task, "module": self.module}
+        if self.hidden:
+            step["hidden"] = True
         with self._unchanged_without_journal():
             sequence = self.journal.begin(step)
         self.sequences.append(sequence)

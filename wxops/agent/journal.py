@@ -42,7 +42,7 @@ def state_directory() -> str:
 class Journal:
     """journal/RUN/HOST/: `run.json`, `steps.jsonl` (a line a step and a line when it is done) and kept bytes.
 
-    A step: {"seq", "kind", "name", "before", "after", "task", "module"}; done: {"done": seq}; judged by the
+    A step: {"seq", "kind", "name", "before", "after", "task", "module", "hidden"?}; done: {"done": seq}; judged by the
     playbook to be no change: {"void": seq}; taken back: {"undone": run}. Two agents of one run may write to it.
     """
 

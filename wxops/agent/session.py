@@ -153,7 +153,7 @@ class Session:
         change = Change(
             self.view if check == self.check else View(), self.journal, check=check, stop=self._stop, task=task["task"],
             module=task["module"], link=self._link, running=self.running, inverse=task.get("rollback"),
-            journaled=task.get("journaled", True),
+            journaled=task.get("journaled", True), hidden=task.get("hidden", False),
         )  # fmt: skip
         result: Dict[str, Any] = {}
         try:

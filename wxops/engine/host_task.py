@@ -232,6 +232,8 @@ class HostTask:
     ) -> dict[int, Result]:
         """Run a module of the agent for these arguments, at the place of `templar`'s item: index -> result."""
         about = self.place(templar).about
+        if self._is_secret(items, offers):
+            about = {**about, "hidden": True}
         with self._agent(templar) as agent:
             for digest, content in offers.items():
                 agent.offer(digest, content)
@@ -239,6 +241,13 @@ class HostTask:
                 agent.receive_at(self.receive_at)
                 self.receive_at = None
             return dict(agent.run(name, [dict(item) for item in items], output=self._show, **about))
+
+    def _is_secret(self, items: list[Mapping[str, Any]], offers: Mapping[str, Path | bytes]) -> bool:
+        """Must nobody see what the task does, or is there a secret in it? A rollback knows neither task nor secrets."""
+        if self.says(self.task.common.no_log, unsure=True):
+            return True
+        contents = [content for content in offers.values() if isinstance(content, bytes)]
+        return self.context.secrets.finds_in([items, contents])
 
     def open_socket(self, path: str, templar: Templar) -> UnixSocket:
         with self._agent(templar) as agent:

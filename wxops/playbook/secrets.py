@@ -67,6 +67,10 @@ class SecretRegistry:
             return MASK
         return value
 
+    def finds_in(self, value: Any) -> bool:
+        """Is there a secret in it?"""
+        return bool(self._forms) and self.mask_data(value) != value
+
 
 def _texts_in(value: Any) -> Iterator[str]:
     """Of a secret in several lines (a private key) also each line: a diff shows them one by one."""

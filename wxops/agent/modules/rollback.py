@@ -77,13 +77,16 @@ def _take_back(change: Change, journal: Journal, steps: List[Step]) -> int:
 
 
 def _undo(change: Change, journal: Journal, step: Step) -> None:
-    kind = kind_named(step["kind"])
+    kind, told = kind_named(step["kind"]), len(change.diffs)
+    change.hidden = step.get("hidden", False)  # also for who takes this rollback back
     try:
         kind.undo(change, step["kind"], step["name"], step["before"], journal)
     except ModuleFailure as failure:
         if step["finished"] or kind.repeatable:
             raise
         change.warnings.append("%s (it was cut short, so perhaps it had done nothing)" % _line(step, str(failure)))
+    if change.hidden and change.diffs[told:]:
+        change.diffs[told:] = [{"prepared": "%s: not shown, as it may hold a secret\n" % _name(step)}]
     if not kind.repeatable and not change.check:
         journal.void(step["seq"])  # should this rollback be cut short, the next one must not do it again
 
@@ -172,4 +175,10 @@ def _stays(step: Step, outgrown: Set[str]) -> bool:
 
 
 def _line(step: Step, why: str) -> str:
-    return "%s %s (task %s): %s" % (step["kind"], step["name"], step["task"], why)
+    return "%s (task %s): %s" % (_name(step), step["task"], why)
+
+
+def _name(step: Step) -> str:
+    """What was changed. The name of a command is its text, which may hold a secret."""
+    named = step["kind"] if step["kind"] == "command" and step.get("hidden") else "%(kind)s %(name)s" % step
+    return str(named)
