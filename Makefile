@@ -4,8 +4,8 @@ PYTHON ?= python3
 # The build of PyTorch to serve with: pinned, and found through pip's own configuration. For a CUDA machine or a plain
 # CPU build, say where: make setup TORCH='torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu'
 TORCH ?= torch==2.13.0
-# How often `make soak` repeats the lab tests.
-SOAK ?= 3
+# How often `make soak` runs the lab tests after that.
+SOAK ?= 1
 
 BIN := .venv/bin
 ANSIBLE := .venv/ansible-core

@@ -117,6 +117,16 @@ def test_what_is_missing_is_named(
     assert reason in played.told()
 
 
+@pytest.mark.parametrize("wrong", [{"runtime_image": ""}, {"runtime_model_src": "/nowhere"}])
+def test_what_the_controller_knows_to_be_wrong_is_said_before_the_first_change(
+    wrong: dict[str, Any], managed: ManagedHost, variables: dict[str, Any]
+) -> None:
+    played = provision(managed, {**variables, **wrong})
+    assert played.exit_code == 2
+    assert not [result for result in played.results if result.status == "changed"]
+
+
+
 def test_another_family_of_systems_is_refused_whatever_part_is_asked_for(
     host: Host, managed: ManagedHost, variables: dict[str, Any]
 ) -> None:
@@ -128,4 +138,4 @@ def test_another_family_of_systems_is_refused_whatever_part_is_asked_for(
         played = provision(managed, variables, tags=tags)
         assert played.exit_code == 2
         assert "So far only Debian and Ubuntu are supported" in played.told()
-        assert len(played.results) == 1
+        assert [result.status for result in played.results] == ["failed"]

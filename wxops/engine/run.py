@@ -185,7 +185,8 @@ def _named(play: Play, templar: Templar) -> str:
 
 
 def exit_code(states: Mapping[str, HostState]) -> int:
-    """As ansible-playbook: 2 when a task failed somewhere, 4 when a host could not be reached; failures first."""
-    if any(state.failed and not state.forgiven for state in states.values()):
-        return EXIT_FAILED
-    return EXIT_UNREACHABLE if any(state.unreachable and not state.forgiven for state in states.values()) else 0
+    """As ansible-playbook: 4 when a host could not be reached, else 2 when a task failed somewhere, else 0."""
+    lost = [state for state in states.values() if not state.forgiven]
+    if any(state.unreachable for state in lost):
+        return EXIT_UNREACHABLE
+    return EXIT_FAILED if any(state.failed for state in lost) else 0
