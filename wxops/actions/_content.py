@@ -9,6 +9,7 @@ import base64
 import functools
 import hashlib
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,18 @@ def packed(call: Call, content: Path | bytes, inline: int = INLINE) -> dict[str,
         return {"base64": base64.b64encode(data).decode()}
     offer = call.offer(content)
     return {"offer": offer.name, "sha256": offer.sha256, "size": offer.size}
+
+
+def sent_inline(arguments: Any) -> Iterator[bytes]:
+    """All content that travels within a task's arguments, as `packed` put it there."""
+    if isinstance(arguments, Mapping):
+        if isinstance(arguments.get("base64"), str):
+            yield base64.b64decode(arguments["base64"])
+        for value in arguments.values():
+            yield from sent_inline(value)
+    elif isinstance(arguments, (list, tuple)):
+        for value in arguments:
+            yield from sent_inline(value)
 
 
 def one_file(call: Call, content: Path | bytes, name: str) -> dict[str, Any]:

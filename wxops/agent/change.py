@@ -18,9 +18,10 @@ from wxops.agent.resources import kind_named
 
 if TYPE_CHECKING:
     from threading import Event
-    from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+    from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
     from wxops.agent.content import Content
+    from wxops.agent.deadline import Deadline
     from wxops.agent.journal import Journal
     from wxops.agent.process import Completed, Running
     from wxops.agent.resources import State
@@ -96,7 +97,7 @@ class Change(Files):
         journal: Journal,
         *,
         check: bool = False,
-        stop: Optional[Event] = None,
+        stop: Union[Event, Deadline, None] = None,
         task: str = "",
         module: str = "",
         link: Link = NO_LINK,
@@ -117,7 +118,7 @@ class Change(Files):
         self.inverse, self.journaled, self.hidden = inverse, journaled, hidden
         self.changed = False
         self.diffs: List[Dict[str, str]] = []
-        self.sequences: List[int] = []
+        self.steps: Dict[int, str] = {}  # journal entries -> kind
         self.warnings: List[str] = []
 
     def state(self, kind: str, name: str) -> State:
@@ -183,7 +184,7 @@ class Change(Files):
             step["hidden"] = True
         with self._unchanged_without_journal():
             sequence = self.journal.begin(step)
-        self.sequences.append(sequence)
+        self.steps[sequence] = kind
         return sequence
 
     @contextlib.contextmanager

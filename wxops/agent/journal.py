@@ -43,7 +43,8 @@ class Journal:
     """journal/RUN/HOST/: `run.json`, `steps.jsonl` (a line a step and a line when it is done) and kept bytes.
 
     A step: {"seq", "kind", "name", "before", "after", "task", "module", "hidden"?}; done: {"done": seq}; judged by the
-    playbook to be no change: {"void": seq}; taken back: {"undone": run}. Two agents of one run may write to it.
+    playbook to be no change: {"void": seq}; found to hold a secret: {"hide": seq}; taken back: {"undone": run}. Two
+    agents of one run may write to it.
     """
 
     def __init__(
@@ -100,6 +101,11 @@ class Journal:
         with self._alone():
             self._append({"void": sequence}, sync=False)
 
+    def hide(self, sequence: int) -> None:
+        """The controller found a secret in what that step changed: a rollback is not to show it."""
+        with self._alone():
+            self._append({"hide": sequence}, sync=False)
+
     def undone(self, by: str) -> None:
         with self._alone():
             self._append({"undone": by}, sync=True)
@@ -114,6 +120,8 @@ class Journal:
                 found[line["done"]]["finished"] = True
             elif "void" in line:
                 found.pop(line["void"], None)
+            elif line.get("hide") in found:
+                found[line["hide"]]["hidden"] = True
         return [found[sequence] for sequence in sorted(found)]
 
     def undone_by(self) -> Optional[str]:

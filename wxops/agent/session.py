@@ -21,7 +21,12 @@ from wxops.agent.process import Running
 
 if TYPE_CHECKING:
     import queue
-    from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+    from threading import Event
+    from typing import Any, Callable, Dict, Iterator, Optional, Set, Tuple, Union
+
+    from wxops.agent.deadline import Deadline
+
+    Stop = Union[Event, Deadline]
 
     Send = Callable[..., None]
     Frames = queue.Queue[Tuple[Optional[int], bytes]]
@@ -93,6 +98,7 @@ class Session:
     def __init__(self, send: Send, frames: Frames, add_files: Callable[[bytes], None]) -> None:
         self._send, self._frames, self._add_files = send, frames, add_files
         self._stop = threading.Event()
+        self._commands: Set[int] = set()  # journal entries of commands, which alone may turn out to be no change
         self.running = Running()
         self.lock = HostLock()
         self.view = View()
@@ -149,10 +155,23 @@ class Session:
         self._send(wire.DONE)
 
     def _run(self, task: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
+        if not task.get("timeout"):
+            return self._run_until(self._stop, self.running, task, arguments)
+        from wxops.agent.deadline import Deadline  # few tasks have one
+
+        with Deadline(task["timeout"], self._stop) as deadline:
+            self.running = deadline.running
+            result = self._run_until(deadline, deadline.running, task, arguments)
+        self.running = Running()
+        return {**result, **deadline.result()} if deadline.over else result
+
+    def _run_until(
+        self, stop: Stop, running: Running, task: Dict[str, Any], arguments: Dict[str, Any]
+    ) -> Dict[str, Any]:
         check = task.get("check", self.check)
         change = Change(
-            self.view if check == self.check else View(), self.journal, check=check, stop=self._stop, task=task["task"],
-            module=task["module"], link=self._link, running=self.running, inverse=task.get("rollback"),
+            self.view if check == self.check else View(), self.journal, check=check, stop=stop, task=task["task"],
+            module=task["module"], link=self._link, running=running, inverse=task.get("rollback"),
             journaled=task.get("journaled", True), hidden=task.get("hidden", False),
         )  # fmt: skip
         result: Dict[str, Any] = {}
@@ -175,15 +194,18 @@ class Session:
         result["changed"] = bool(result.get("changed", change.changed))
         if change.diffs:
             result["diff"] = change.diffs
-        if change.sequences:
-            result["steps"] = change.sequences
+        if change.steps:
+            result["steps"] = list(change.steps)
+            self._commands.update(step for step, kind in change.steps.items() if kind == "command")
         if change.warnings:
             result["warnings"] = change.warnings
         return result
 
     def _settle(self, judged: Dict[str, Any]) -> None:
-        for sequence in judged["steps"]:
-            self.journal.void(sequence)
+        for step in self._commands.intersection(judged["void"]):
+            self.journal.void(step)
+        for step in judged["hide"]:
+            self.journal.hide(step)
 
     def _reply(self, kind: int, value: Any) -> None:
         self._send(kind, _json(value))

@@ -20,7 +20,7 @@ CHUNK = 256 * 1024  # of file content; research: frames of 256 KiB to 1 MiB keep
 CONFIGURE = ord("C")  # JSON: run id, check, verbose, ...; answered by HELLO
 MODULE = ord("M")  # the files that a task is the first to need, packed as loader.py says
 TASK = ord("T")  # JSON: {"module", "items": [args, ...], ...}
-SETTLE = ord("S")  # JSON: {"sequences": [...]}: the controller judged these steps to be no change
+SETTLE = ord("S")  # JSON: {"void": [...], "hide": [...]}: steps that are no change, and that hold a secret
 CANCEL = ord("K")  # empty: stop at the next safe point
 PING = ord("P")  # empty; answered by PONG at once, also while a task runs
 # agent to controller

@@ -17,8 +17,9 @@ from wxops.transport.options import Become, ConnectionOptions, connection_option
 
 Key = tuple[str, str, str, int | None, str | None, Become | None]
 """The inventory's name, then how and as whom the host is reached: one task may say `remote_user`, the next not."""
-Acted = dict[str, list[dict[str, str | None]]]
-"""Host -> {"connection", "login" (None: the inventory's), "become" (None: the login user)} of each agent."""
+Who = dict[str, str | None]
+"""{"connection", "login" (None: the inventory's), "become" (None: the login user)} of an agent."""
+Acted = dict[str, list[Who]]
 
 
 class Connections:
@@ -28,7 +29,7 @@ class Connections:
         self,
         identity: RunIdentity,
         options: RunOptions,
-        note: Callable[[Acted], None] | None = None,
+        note: Callable[[str, Who], None] | None = None,
     ) -> None:
         """note: told who acts where as soon as an agent starts, for the rollback of a run whose controller dies."""
         self.identity, self._options, self._note = identity, options, note
@@ -52,12 +53,13 @@ class Connections:
             agent = self._agents.get(key)
             if agent is None or agent.is_lost:
                 agent = self._start(reach, become)
+                who = _who(reach, become)
                 with self._guard:
                     self._agents[key] = agent
-                    self._acted.setdefault(host, []).append(_who(reach, become))
+                    self._acted.setdefault(host, []).append(who)
                     closed = self._closed
                     if self._note is not None:
-                        self._note(self._acted)
+                        self._note(host, who)
                 if closed:  # Ctrl-C came while it started
                     agent.close()
                     raise HostUnreachable("the run was interrupted")
@@ -123,7 +125,7 @@ class Connections:
         return {name: sum(getattr(agent.traffic, name) for agent in agents) for name in ("sent", "received", "bursts")}
 
 
-def _who(reach: ConnectionOptions, become: Become | None) -> dict[str, str | None]:
+def _who(reach: ConnectionOptions, become: Become | None) -> Who:
     return {"connection": reach.connection, "login": reach.user, "become": become.user if become else None}
 
 

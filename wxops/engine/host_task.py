@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wxops.actions._content import sent_inline
 from wxops.engine.call import HostCall
 from wxops.engine.events import Output
 from wxops.engine.judging import arrived, enough, failure, judged, of_loop, refused, registered
 from wxops.engine.loops import Item, items_of
 from wxops.engine.place import Place, place_of, varies
+from wxops.engine.values import number, truth
 from wxops.errors import HostUnreachable, InputError, TaskFailed, TemplateError, UndefinedVariable, WxopsError
 from wxops.playbook.plays import Task
-from wxops.playbook.signature import boolean
 from wxops.playbook.templating import OMIT, Templar
 
 if TYPE_CHECKING:
@@ -73,13 +74,18 @@ class HostTask:
         except WxopsError:
             return unsure
 
+    @property
+    def shows_diff(self) -> bool:
+        """`diff: false` is how operators keep a file's content from being shown."""
+        return self.task.common.diff is None or self.diff
+
     def run(self) -> Outcome:
         """Do it. Raises HostUnreachable when the host is lost, WxopsError for what the operator wrote wrong."""
         common = self.task.common
         if common.check_mode is not None:
-            self.check = truth(self.templar.render(common.check_mode))
+            self.check = truth(self.templar.render(common.check_mode), "check_mode", self.task.origin)
         if common.diff is not None:
-            self.diff = truth(self.templar.render(common.diff))
+            self.diff = truth(self.templar.render(common.diff), "diff", self.task.origin)
         try:
             items = items_of(self.task, self.templar)
         except UndefinedVariable:
@@ -144,8 +150,11 @@ class HostTask:
         task = self.task
         if not task.until and task.retries is None:
             return self._judged(item, self._alone(item))
-        retries = int(item.templar.render(task.retries) if task.retries is not None else DEFAULT_RETRIES)
-        seconds = float(item.templar.render(task.delay)) if task.delay is not None else DEFAULT_DELAY_S
+        retries, seconds = DEFAULT_RETRIES, DEFAULT_DELAY_S
+        if task.retries is not None:
+            retries = int(number(item.templar.render(task.retries), "retries", task.origin))
+        if task.delay is not None:
+            seconds = number(item.templar.render(task.delay), "delay", task.origin)
         for attempt in range(1, retries + 2):
             result = self._judged(item, {**self._alone(item), "attempts": attempt})
             if arrived(task, item, result):
@@ -158,14 +167,17 @@ class HostTask:
     def _pause(self, item: Item) -> None:
         loop = self.task.loop
         if loop is not None and loop.pause is not None:
-            self.context.sleep(float(item.templar.render(loop.pause)))
+            self.context.sleep(number(item.templar.render(loop.pause), "pause of loop_control", self.task.origin))
 
     def _judged(self, item: Item, result: Result) -> Result:
-        was = bool(result.get("changed"))
+        was, steps = bool(result.get("changed")), result.get("steps")
         after = judged(self.task, item, result)
-        if was and not after["changed"] and result.get("steps"):
-            with self._agent(item.templar) as agent:
-                agent.settle(result["steps"])
+        if steps:
+            void = steps if was and not after["changed"] else []
+            hide = steps if self.context.secrets.finds_in(result) else []
+            if void or hide:
+                with self._agent(item.templar) as agent:
+                    agent.settle(void, hide)
         return after
 
     # -- running ------------------------------------------------------------------------------------------------------
@@ -244,10 +256,10 @@ class HostTask:
 
     def _is_secret(self, items: list[Mapping[str, Any]], offers: Mapping[str, Path | bytes]) -> bool:
         """Must nobody see what the task does, or is there a secret in it? A rollback knows neither task nor secrets."""
-        if self.says(self.task.common.no_log, unsure=True):
+        if self.says(self.task.common.no_log, unsure=True) or not self.shows_diff:
             return True
         contents = [content for content in offers.values() if isinstance(content, bytes)]
-        return self.context.secrets.finds_in([items, contents])
+        return self.context.secrets.finds_in([items, contents, list(sent_inline(items))])
 
     def open_socket(self, path: str, templar: Templar) -> UnixSocket:
         with self._agent(templar) as agent:
@@ -294,11 +306,3 @@ class HostTask:
 def _sees_its_results(task: Task) -> bool:
     """Does an item's condition or argument name what the task registers? Then it sees the item before it."""
     return bool(task.register) and str(task.register) in repr([task.arguments, task.common.when, task.common.vars])
-
-
-def truth(value: Any) -> bool:
-    """What a keyword's value means: true, false, yes, no. Raises InputError for what is neither."""
-    try:
-        return value is not None and value != "" and boolean(value)
-    except ValueError as error:
-        raise InputError(f"a keyword {error}") from None

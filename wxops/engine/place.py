@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wxops.engine.become import become_for
+from wxops.engine.values import number
+from wxops.errors import InputError
 from wxops.playbook.plays import Common, Task
 from wxops.playbook.task_loader import may_be_anything
 from wxops.playbook.templating import Templar
@@ -37,6 +39,8 @@ def place_of(context: PlayContext, task: Task, host: str, templar: Templar, abou
     told: dict[str, Any] = {**about}
     if common.environment:
         told["environment"] = environment(common, templar)
+    if common.timeout is not None:
+        told["timeout"] = number(templar.render(common.timeout), "timeout", task.origin)
     if task.rollback is not None:
         told["rollback"] = str(templar.render(task.rollback))
     return Place(name, reach, become_for(common, templar, there.namespace(), context.options), told)
@@ -46,7 +50,10 @@ def environment(common: Common, templar: Templar) -> dict[str, str]:
     """The variables of `environment:`, of the play, its blocks and the task; the innermost wins."""
     merged: dict[str, str] = {}
     for layer in common.environment:
-        merged.update({str(name): str(value) for name, value in (templar.render(layer) or {}).items()})
+        values = templar.render(layer) or {}
+        if not isinstance(values, Mapping):
+            raise InputError(f"environment should be a mapping of names to values, not {values!r}")
+        merged.update({str(name): str(value) for name, value in values.items()})
     return merged
 
 
@@ -65,7 +72,7 @@ class _Reach(Mapping[str, Any]):
         self._namespace = there.namespace()
         common = task.common
         said = {"ansible_connection": common.connection, "ansible_user": common.remote_user,
-                "ansible_port": common.port, "ansible_timeout": common.timeout}  # fmt: skip
+                "ansible_port": common.port}  # fmt: skip
         self._own = {name: templar.render(value) for name, value in said.items() if value is not None}
         if local:
             self._own.setdefault("ansible_connection", "local")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
@@ -56,7 +57,7 @@ def revision(directory: Path) -> str | None:
 
 
 class RunRecord:
-    """RUNS/RUN/: run.json (what was asked and how it ended) and events.jsonl."""
+    """RUNS/RUN/: run.json (what was asked and how it ended), events.jsonl, and while it runs agents.jsonl."""
 
     def __init__(self, directory: Path, about: Mapping[str, Any]) -> None:
         """Begin a record: it is on disk before the first host is touched."""
@@ -66,6 +67,7 @@ class RunRecord:
             self.directory.mkdir(mode=0o700, parents=True)
             directory.chmod(0o700)
             self._write()
+            self._agents = (self.directory / "agents.jsonl").open("w", buffering=1, encoding="utf-8")
             self._events = (self.directory / "events.jsonl").open(
                 "w",
                 buffering=1,
@@ -90,11 +92,12 @@ class RunRecord:
                           agents=dict(agents), traffic=dict(traffic))  # fmt: skip
         self._write()
         self._events.close()
+        self._agents.close()
+        (self.directory / "agents.jsonl").unlink(missing_ok=True)
 
-    def agents_used(self, agents: Mapping[str, Any]) -> None:
-        """Note who acted on which host while the run goes on: a killed controller must be able to take it back."""
-        self.about["agents"] = {host: list(acted) for host, acted in agents.items()}
-        self._write()
+    def agent_used(self, host: str, who: Mapping[str, Any]) -> None:
+        """Note who acts on which host while the run goes on: a killed controller must be able to take it back."""
+        self._agents.write(json.dumps([host, who]) + "\n")
 
     def _write(self) -> None:
         path = self.directory / "run.json"
@@ -148,9 +151,21 @@ def past_runs(directory: Path) -> list[PastRun]:
     found = []
     for path in sorted(directory.glob("*/run.json")):
         try:
-            found.append(PastRun(path.parent, json.loads(path.read_text(encoding="utf-8"))))
+            about = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             continue  # a controller that died while its disk was full
+        if "ended" not in about:
+            about["agents"] = _agents_so_far(path.with_name("agents.jsonl"))
+        found.append(PastRun(path.parent, about))
+    return found
+
+
+def _agents_so_far(path: Path) -> dict[str, list[Any]]:
+    """Who acted where in a run whose controller died, or that still goes on."""
+    found: dict[str, list[Any]] = {}
+    with contextlib.suppress(FileNotFoundError), path.open(encoding="utf-8") as file:
+        for host, who in (json.loads(line) for line in file if line.endswith("\n")):
+            found.setdefault(host, []).append(who)
     return found
 
 

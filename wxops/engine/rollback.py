@@ -46,7 +46,7 @@ class Rollback:
         about = describe(self.run, (), kind="rollback", of=self.past.run, check=options.check, limit=options.limit,
                          inventory=self.past.about.get("inventory"))  # fmt: skip
         record = RunRecord(self.records, about)
-        connections = Connections(RunIdentity(self.run, about, options.check), options)
+        connections = Connections(RunIdentity(self.run, about, options.check), options, record.agent_used)
         work = _Work(self, connections, record)
         code = EXIT_ERROR
         try:
@@ -117,7 +117,12 @@ class _Work:
         hosts = [host for host in self.hosts if self.states[host].takes_part]
         self.tell(TaskStarted("rollback", name, "rollback", tuple(hosts)))
         with ThreadPoolExecutor(max(1, min(self.rollback.options.forks, len(hosts)))) as pool:
-            results = list(pool.map(lambda host: self._host(host, name, check), hosts))
+            try:
+                results = list(pool.map(lambda host: self._host(host, name, check), hosts))
+            except KeyboardInterrupt:  # or leaving the pool would wait for every host's end
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.connections.cancel()
+                raise
         return dict(zip(hosts, results, strict=True))
 
     def _host(self, host: str, name: str, check: bool) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wxops.actions.catalog import module as module_named
+from wxops.actions import catalog
 from wxops.engine.connections import Connections
 from wxops.engine.context import Interrupted, PlayContext
 from wxops.engine.events import Event, Notice, PlayStarted, Recap, RunStarted
@@ -38,7 +38,7 @@ class Project:
 
     inventory: Inventory
     playbooks: tuple[Path, ...]
-    plays: list[Play]
+    books: list[list[Play]]
     loader: Loader
     options: RunOptions
     secrets: SecretRegistry = field(default_factory=SecretRegistry)
@@ -57,12 +57,18 @@ class Project:
         def render(value: Any, variables: Mapping[str, Any]) -> Any:
             return Templar({**variables, **options.extra_vars}, vault=options.vault, secrets=secrets).render(value)
 
-        loader = Loader(Known(module_named, read, options.roles_path, render))
-        plays = [play for path in playbooks for play in loader.playbook(path)]
-        project = cls(inventory, tuple(playbooks), plays, loader, options, secrets)
-        for play in plays:
+        known = Known(catalog.module, read, options.roles_path, render, catalog.action_group, catalog.collection)
+        loader = Loader(known)
+        books = [loader.playbook(path) for path in playbooks]
+        project = cls(inventory, tuple(playbooks), books, loader, options, secrets)
+        for play in project.plays:
             project.hosts(play)
         return project
+
+    @property
+    def plays(self) -> list[Play]:
+        """The plays of all playbooks."""
+        return [play for book in self.books for play in book]
 
     def given(self, variables: Mapping[str, Any]) -> Templar:
         """What is known before a host is: these variables, and over them those of -e."""
@@ -95,17 +101,20 @@ class Run:
         record = RunRecord(self.records, about)
         tell = _Teller(self.emit, record)
         identity = RunIdentity(self.run, about, options.check, options.verbosity > 0)
-        connections = Connections(identity, options, record.agents_used)
+        connections = Connections(identity, options, record.agent_used)
         states: dict[str, HostState] = {}
         code = EXIT_ERROR
         stop = threading.Event()
         with ThreadPoolExecutor(options.forks, thread_name_prefix="host") as pool:
             try:
                 tell(RunStarted(self.run, tuple(map(str, self.project.playbooks)), options.check))
-                for play in self.project.plays:
-                    if not self._play(play, states, connections, pool, tell, stop):
+                for book in self.project.books:
+                    for play in book:
+                        if not self._play(play, states, connections, pool, tell, stop):
+                            break
+                    code = exit_code(states)
+                    if code:  # as ansible-playbook: the next playbook counts on what this one was to do
                         break
-                code = exit_code(states)
             except (KeyboardInterrupt, Interrupted):
                 code = EXIT_INTERRUPTED
                 stop.set()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wxops.engine.events import COUNTS, Status
+from wxops.engine.facts import allowed
 from wxops.playbook.plays import Role
 
 
@@ -59,7 +60,8 @@ class HostState:
             self.counts["changed"] += 1
 
     def learn(self, facts: Mapping[str, Any]) -> None:
-        """Facts that a module returned."""
+        """Facts that a module returned, less those that no host may decide."""
+        facts = allowed(facts)
         self.facts.update(facts)
         self.ansible_facts.update({name.removeprefix("ansible_"): value for name, value in facts.items()})
 

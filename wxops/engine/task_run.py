@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Any
 
+from wxops import crash
 from wxops.engine.context import PlayContext
 from wxops.engine.events import Status, TaskResult, TaskStarted
 from wxops.engine.handlers import Handlers
-from wxops.engine.host_task import HostTask, Outcome, truth
+from wxops.engine.host_task import HostTask, Outcome
 from wxops.engine.judging import failure, refused, registered
 from wxops.engine.loops import Item
+from wxops.engine.values import percentage, truth
 from wxops.errors import HostUnreachable, WxopsError
 from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.plays import Task, as_tags
@@ -34,7 +36,9 @@ class TaskRun:
         context = self.context
         context.stop_if_asked()
         name = self._name(task, hosts[0])
-        once = task.common.run_once is not None and truth(self._rendered(task.common.run_once, task, hosts[0]))
+        once = task.common.run_once is not None and truth(
+            self._rendered(task.common.run_once, task, hosts[0]), "run_once", task.origin
+        )
         doing = hosts[:1] if once else hosts
         context.emit(TaskStarted(context.name, name, task.module, tuple(doing), handler))
         results = self._all(task, name, doing)
@@ -106,10 +110,15 @@ class TaskRun:
         except HostUnreachable as error:
             outcome = Outcome({"unreachable": True, "changed": False, "msg": str(error)}, [])
             status = "ignored" if host_task.says(task.common.ignore_unreachable) else "unreachable"
-        except WxopsError as error:
-            outcome = Outcome(failure(error), [])
+        except Exception as error:  # one host's, whatever it is: the others go on
+            outcome = Outcome(_failed(error), [])
             status = self._status(host_task, outcome.result)
-        self._conclude(host_task, outcome, status, round((time.perf_counter() - started) * 1000, 1))
+        ms = round((time.perf_counter() - started) * 1000, 1)
+        try:
+            self._conclude(host_task, outcome, status, ms)
+        except WxopsError as error:  # a label, a notified handler or a delegate that nobody knows
+            outcome = Outcome({**outcome.result, **_failed(error), "changed": bool(outcome.result.get("changed"))}, [])
+            self._conclude(host_task, outcome, self._status(host_task, outcome.result), ms)
         return outcome.result
 
     def _status(self, host_task: HostTask, result: Mapping[str, Any]) -> Status:
@@ -123,13 +132,18 @@ class TaskRun:
         return "rescued" if self.context.states[host].rescuers else "failed"
 
     def _conclude(self, host_task: HostTask, outcome: Outcome, status: Status, ms: float) -> None:
-        """What a result leads to: variables, handlers, the host's fate, counts and events."""
+        """What a result leads to: variables, handlers, the host's fate, counts and events.
+
+        What the playbook may have wrong comes first, and raises before anything is counted or told.
+        """
         task, host, result = host_task.task, host_task.host, outcome.result
+        labels = [item.label for item, _ in outcome.items]
         state = self.context.states[host]
         if task.register:
             state.registered[task.register] = registered(result)
         for item, each in outcome.items or [(Item(None, host_task.templar, None), result)]:
-            self._learn(task, self._whose_facts(host_task, item), each)
+            if each.get("ansible_facts"):
+                self._learn(task, self._whose_facts(host_task, item), each)
         if status == "changed" and task.common.notify:
             self._notify(host_task)
         if status in ("failed", "rescued", "unreachable"):
@@ -141,7 +155,7 @@ class TaskRun:
             state.registered["ansible_failed_result"] = registered(result)
         if task.module != "include_tasks" or status != "ok":  # counted when its files are read, each of them
             state.count(status, bool(result.get("changed")))
-        self._tell(host_task, outcome, status, ms)
+        self._tell(host_task, outcome, labels, status, ms)
 
     def _whose_facts(self, host_task: HostTask, item: Item) -> str:
         common = host_task.task.common
@@ -170,14 +184,15 @@ class TaskRun:
             for name in names if isinstance(names, list) else [names]:
                 self._handlers.notify(str(name), host_task.host, host_task.task)
 
-    def _tell(self, host_task: HostTask, outcome: Outcome, status: Status, ms: float) -> None:
+    def _tell(self, host_task: HostTask, outcome: Outcome, labels: list[Any], status: Status, ms: float) -> None:
         context, task, host = self.context, host_task.task, host_task.host
         hidden = host_task.says(task.common.no_log, unsure=True)
 
         def told(result: Mapping[str, Any]) -> dict[str, Any]:
             if hidden:
                 return {**CENSORED, "changed": bool(result.get("changed"))}
-            shown = {name: value for name, value in result.items() if not name.startswith("_")}
+            kept = {name: value for name, value in result.items() if not name.startswith("_")}
+            shown = kept if host_task.shows_diff else {name: kept[name] for name in kept.keys() - {"diff"}}
             masked: dict[str, Any] = context.secrets.mask_data(shown)
             return masked
 
@@ -185,8 +200,8 @@ class TaskRun:
             about = (host, context.name, host_task.label, task.module, status, ms, told(result))
             context.emit(TaskResult(*about, where=str(task.origin), **of_item))
 
-        for item, result in outcome.items:
-            label = CENSORED["censored"] if hidden else context.secrets.mask_data(item.label)
+        for (_, result), text in zip(outcome.items, labels, strict=True):
+            label = CENSORED["censored"] if hidden else context.secrets.mask_data(text)
             tell(self._status(host_task, result), float(result.get("ms", 0)), result, item=label, is_item=True)
         tell(status, ms, outcome.result)
 
@@ -210,7 +225,9 @@ class TaskRun:
         if not any(context.states[host].lost for host in results):
             return
         everyone = list(context.variables.batch)
-        if self._too_many(everyone) or truth(self._rendered(task.common.any_errors_fatal, task, hosts[0])):
+        if self._too_many(everyone) or truth(
+            self._rendered(task.common.any_errors_fatal, task, hosts[0]), "any_errors_fatal", task.origin
+        ):
             for host in context.taking_part(everyone):
                 context.states[host].failed = True
 
@@ -219,5 +236,14 @@ class TaskRun:
         if allowed is None:
             return False
         lost = sum(self.context.states[host].lost for host in everyone)
-        most = float(self.context.variables.templar(everyone[0]).render(allowed))
+        most = percentage(self.context.variables.templar(everyone[0]).render(allowed), "max_fail_percentage")
         return lost * 100 / max(1, len(everyone)) > most
+
+
+def _failed(error: Exception) -> dict[str, Any]:
+    """An error as the result of the host that it befell."""
+    if isinstance(error, WxopsError):
+        return failure(error)
+    if isinstance(error, OSError):
+        return {"failed": True, "changed": False, "msg": f"{error.filename or 'the controller'}: {error.strerror}"}
+    return {"failed": True, "changed": False, "msg": crash.sentence(error)}

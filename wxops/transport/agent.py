@@ -9,7 +9,7 @@ import queue
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -122,9 +122,9 @@ class Agent:
         with contextlib.suppress(FileNotFoundError):
             _partial(path).unlink()
 
-    def settle(self, steps: list[int]) -> None:
-        """Tell the journal that the playbook judged these steps to be no change."""
-        self._write(wire.pack_json(wire.SETTLE, {"steps": steps}))
+    def settle(self, void: Sequence[int] = (), hide: Sequence[int] = ()) -> None:
+        """Tell the journal which commands the playbook judged to be no change, and which steps hold a secret."""
+        self._write(wire.pack_json(wire.SETTLE, {"void": list(void), "hide": list(hide)}))
 
     def open_socket(self, path: str) -> UnixSocket:
         """A UNIX socket of the host, through this link."""

@@ -82,11 +82,14 @@ def _undo(change: Change, journal: Journal, step: Step) -> None:
     try:
         kind.undo(change, step["kind"], step["name"], step["before"], journal)
     except ModuleFailure as failure:
+        hidden = ModuleFailure(_line(step, "it failed; why is not shown, as it may hold a secret"))
+        told_of = hidden if change.hidden else failure
         if step["finished"] or kind.repeatable:
-            raise
-        change.warnings.append("%s (it was cut short, so perhaps it had done nothing)" % _line(step, str(failure)))
-    if change.hidden and change.diffs[told:]:
-        change.diffs[told:] = [{"prepared": "%s: not shown, as it may hold a secret\n" % _name(step)}]
+            raise told_of from None
+        change.warnings.append("%s (it was cut short, so perhaps it had done nothing)" % _line(step, str(told_of)))
+    finally:
+        if change.hidden and change.diffs[told:]:
+            change.diffs[told:] = [{"prepared": "%s: not shown, as it may hold a secret\n" % _name(step)}]
     if not kind.repeatable and not change.check:
         journal.void(step["seq"])  # should this rollback be cut short, the next one must not do it again
 
