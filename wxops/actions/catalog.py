@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import wxops.agent.modules
+from wxops.actions import collections
 from wxops.errors import InputError, Origin, nearest
 from wxops.playbook.signature import Signature
 
 HERE = Path(__file__).parent
 HOST_MODULES = Path(wxops.agent.modules.__file__).parent
-NOT_MODULES = frozenset({"catalog"})
+NOT_MODULES = frozenset({"catalog", "collections"})
 FOR_THE_ENGINE = frozenset({"rollback"})
-PREFIXES = ("ansible.builtin.", "ansible.legacy.", "ansible.posix.", "community.general.", "community.docker.")
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,6 @@ class Module:
     function: Callable[..., Any]
 
 
-def short_name(name: str) -> str:
-    """`ansible.builtin.copy` -> `copy`; a name of another collection stays as it is."""
-    return next((name.removeprefix(prefix) for prefix in PREFIXES if name.startswith(prefix)), name)
-
-
 @functools.cache
 def names() -> tuple[str, ...]:
     """All module names, sorted."""
@@ -47,11 +42,35 @@ def names() -> tuple[str, ...]:
 
 
 def module(name: str, where: Origin | None = None) -> Module:
-    """The module with this name. Raises InputError with the nearest known one."""
-    short = short_name(name)
-    if short not in names() and short not in FOR_THE_ENGINE:
-        raise InputError(f"there is no module {name!r}", where=where, fix=nearest(short, list(names())))
+    """The module with this short or full name. Raises InputError with the nearest known one."""
+    short = collections.short_name(name)
+    if short is None or (short not in names() and short not in FOR_THE_ENGINE):
+        raise InputError(f"there is no module {name!r}", where=where, fix=_instead_of(name))
     return _module(short)
+
+
+def action_group(name: str, where: Origin | None = None) -> frozenset[str]:
+    """The modules of an action group, as `module_defaults` names it without `group/`. Raises InputError."""
+    known = collections.GROUPS.get(name.removeprefix("ansible.builtin."))
+    if known is None:
+        fix = nearest(name, list(collections.GROUPS))
+        raise InputError(f"there is no action group {name!r} among the modules of wxops", where=where, fix=fix)
+    return known.intersection(names())
+
+
+def collection(name: str, where: Origin | None = None) -> None:
+    """Refuse the name of a collection that wxops has no module of."""
+    if name not in collections.names():
+        fix = f"it has modules of {', '.join(collections.names())}"
+        raise InputError(f"wxops has nothing of a collection {name!r}", where=where, fix=fix)
+
+
+def _instead_of(name: str) -> str:
+    """The nearest module under the name that it would have: a full one for a full one."""
+    of, _, short = name.rpartition(".")
+    if of and of not in collections.names():
+        return f"wxops has modules of {', '.join(collections.names())}"
+    return nearest(name, [collections.full_name(each) for each in names()]) if of else nearest(short, list(names()))
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from wxops.engine.call import HostCall
 from wxops.engine.events import Output
 from wxops.engine.judging import arrived, enough, failure, judged, of_loop, refused, registered
 from wxops.engine.loops import Item, items_of
+from wxops.engine.module_defaults import rendered_defaults
 from wxops.engine.place import Place, place_of, varies
 from wxops.engine.values import number, truth
 from wxops.errors import HostUnreachable, InputError, TaskFailed, TemplateError, UndefinedVariable, WxopsError
@@ -60,6 +61,7 @@ class HostTask:
         self.check, self.diff = context.options.check, context.options.diff
         self._varies = varies(task)
         self._place: Place | None = None
+        self._began = time.monotonic()
 
     @property
     def search_path(self) -> list[Path]:
@@ -182,7 +184,13 @@ class HostTask:
 
     # -- running ------------------------------------------------------------------------------------------------------
 
+    def time_left(self, templar: Templar) -> float:
+        """Seconds until the item's `timeout:` is over."""
+        limit = self.place(templar).about.get("timeout") or float("inf")
+        return max(0.0, self._began + float(limit) - time.monotonic())
+
     def _alone(self, item: Item) -> Result:
+        self._began = time.monotonic()
         if self.module.runs != "action":
             return self._together([item])[0]
         call = HostCall(self, item.templar)
@@ -236,6 +244,8 @@ class HostTask:
             rendered = item.templar.render(given, where=self.task.origin)
         if not isinstance(rendered, dict):
             raise InputError(f"the arguments of {self.task.module} should be a mapping", where=self.task.origin)
+        if self.task.defaults:
+            rendered = {**rendered_defaults(self.task, item.templar), **rendered}
         given = {name: value for name, value in rendered.items() if value is not OMIT}
         return self.module.signature.coerce(given, self.task.origin)
 

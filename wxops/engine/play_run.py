@@ -13,7 +13,9 @@ from wxops.engine.blocks import BlockRun
 from wxops.engine.context import PlayContext
 from wxops.engine.events import PlayStarted
 from wxops.engine.handlers import Handlers
+from wxops.engine.module_defaults import facts_defaults
 from wxops.errors import InputError
+from wxops.playbook.defaults import merged
 from wxops.playbook.plays import Play, Task
 from wxops.playbook.source import SourceDict, SourceList
 from wxops.playbook.templating import Templar
@@ -65,17 +67,19 @@ def _facts(context: PlayContext, blocks: BlockRun, hosts: list[str]) -> None:
         return
     fresh = [host for host in hosts if str(wanted) != "smart" or not context.states[host].facts]
     if fresh:
-        blocks.task(_setup(play), fresh)
+        blocks.task(_setup(context), fresh)
     if play.vars_files:
         context.variables.learn_files(hosts, reader)
 
 
-def _setup(play: Play) -> Task:
+def _setup(context: PlayContext) -> Task:
     """The task that asks the hosts for their facts."""
-    arguments = SourceDict(play.origin)
+    play = context.play
+    given = SourceDict(play.origin)
     for name in ("gather_subset", "gather_timeout"):
         if getattr(play, name) is not None:
-            arguments[name] = getattr(play, name)
+            given[name] = getattr(play, name)
+    arguments = merged(facts_defaults(context), given)
     common = replace(play.common, tags=play.common.tags | {"always"}, delegate_to=None)
     return Task(origin=play.origin, module="setup", arguments=arguments, common=common, name="Gathering Facts")
 

@@ -14,6 +14,8 @@ COMMON = frozenset(
         "tags",
         "vars",
         "environment",
+        "module_defaults",
+        "collections",
         "become",
         "become_user",
         "become_method",
@@ -44,8 +46,8 @@ TASK = COMMON | {
     "failed_when", "listen", "rollback",
 }  # fmt: skip
 INCLUDE = frozenset({
-    "name", "when", "tags", "vars", "run_once", "no_log", "ignore_errors", "timeout", "action", "local_action", "args",
-    "loop", "loop_control", "register", "notify", "listen",
+    "name", "when", "tags", "vars", "run_once", "no_log", "ignore_errors", "timeout", "collections", "action",
+    "local_action", "args", "loop", "loop_control", "register", "notify", "listen",
 })  # fmt: skip
 ROLE = COMMON | {"role"}
 LOOP_CONTROL = frozenset({"loop_var", "index_var", "label", "pause", "extended", "extended_allitems", "break_when"})
@@ -54,7 +56,7 @@ LISTS = frozenset({"tasks", "pre_tasks", "post_tasks", "handlers", "roles", "blo
 MAPPINGS = frozenset({"vars", "loop_control"})
 
 NOT_YET = frozenset({
-    "async", "poll", "throttle", "order", "module_defaults", "collections", "debugger", "become_exe", "fact_path",
+    "async", "poll", "throttle", "order", "debugger", "become_exe", "fact_path",
 })  # fmt: skip
 
 

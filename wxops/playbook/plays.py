@@ -37,6 +37,7 @@ class Common:
 
     vars and environment: layers, outermost first. when: conditions that must all hold, outermost first.
     params: the variables of includes around, which win over what tasks set.
+    module_defaults: layers, outermost first; see defaults.py.
     """
 
     when: tuple[Any, ...] = ()
@@ -44,6 +45,7 @@ class Common:
     vars: tuple[Mapping[str, Any], ...] = ()
     params: tuple[Mapping[str, Any], ...] = ()
     environment: tuple[Any, ...] = ()
+    module_defaults: tuple[Mapping[str, Any], ...] = ()
     become: Any = None
     become_user: Any = None
     become_method: Any = None
@@ -78,13 +80,15 @@ class Common:
             own["vars"] = (*self.vars, said["vars"])
         if said.get("environment"):
             own["environment"] = (*self.environment, *as_list(said["environment"]))
+        if said.get("module_defaults"):
+            own["module_defaults"] = (*self.module_defaults, *as_list(said["module_defaults"]))
         if "notify" in said:
             own["notify"] = (*self.notify, *as_list(said["notify"]))
         return replace(self, **own) if own else self
 
 
 OVERRIDING = frozenset(field.name for field in fields(Common)) - {
-    "when", "tags", "vars", "params", "environment", "notify", "role",
+    "when", "tags", "vars", "params", "environment", "module_defaults", "notify", "role",
 }  # fmt: skip
 
 
@@ -121,6 +125,8 @@ class Task:
     failed_when: tuple[Any, ...] | None = None
     listen: tuple[Any, ...] = ()
     rollback: Any = None
+    defaults: tuple[Any, ...] = ()
+    """What module_defaults says of its arguments, where it or they are a template: else it stands among them."""
     outer: Common = field(default_factory=Common)
     """What holds around it: so it does for what an include brings in, but not what the include says itself."""
 

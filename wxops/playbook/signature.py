@@ -107,16 +107,20 @@ class Signature:
 
     def check(self, given: Mapping[str, Any], where: Origin | None, is_template: Callable[[Any], bool]) -> None:
         """Refuse, before any host is touched, what can be seen to be wrong. Raises InputError."""
-        for name, value in given.items():
-            argument = self._argument(name, getattr(given, "at", lambda _: where)(name))
-            if argument is not None and not is_template(value):
-                self._coerce(argument, value, getattr(given, "at", lambda _: where)(name))
+        self.check_each(given, where, is_template)
         named = {self.aliases.get(name, name) for name in given}
         missing = [name for name, argument in self.arguments.items() if argument.required and name not in named]
         if missing:
             raise InputError(
                 f"{self.module} needs {' and '.join(missing)}", where=where, fix=f"see: wxops doc {self.module}"
             )
+
+    def check_each(self, given: Mapping[str, Any], where: Origin | None, is_template: Callable[[Any], bool]) -> None:
+        """The same for some of the arguments: others may be given elsewhere."""
+        for name, value in given.items():
+            argument = self._argument(name, getattr(given, "at", lambda _: where)(name))
+            if argument is not None and not is_template(value):
+                self._coerce(argument, value, getattr(given, "at", lambda _: where)(name))
 
     def coerce(self, given: Mapping[str, Any], where: Origin | None) -> dict[str, Any]:
         """Templated values in the types that the function takes, under its own names."""

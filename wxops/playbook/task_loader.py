@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from wxops.errors import InputError, Origin
-from wxops.playbook import keywords, roles, source
+from wxops.playbook import defaults, keywords, roles, source
 from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.plays import Block, Common, Loop, Node, Role, Task, as_list, said
 from wxops.playbook.signature import Signature
@@ -40,13 +40,23 @@ class Known:
 
     modules: name and place -> the module, or InputError. read: a file's variables, decrypted if need be.
     roles_path: where roles are looked for beyond the playbook's own roles/. render: evaluates a template with what is
-    known before a host is (extra variables, and those given here), for the names in static imports.
+    known before a host is (extra variables, and those given here), for the names in static imports. groups: the modules
+    of an action group, or InputError. collection: refuses a name that no known collection has.
     """
 
     modules: Callable[[str, Origin | None], ModuleInfo]
     read: roles.Read
     roles_path: Sequence[Path] = ()
     render: Callable[[Any, Mapping[str, Any]], Any] = lambda value, variables: value
+    groups: Callable[[str, Origin | None], Collection[str]] = lambda name, where: ()
+    collection: Callable[[str, Origin | None], None] = lambda name, where: None
+
+    def check(self, mapping: SourceDict) -> None:
+        """Refuse module_defaults and collections, on whatever says them, that name what is not known."""
+        if mapping.get("module_defaults"):
+            defaults.check(mapping["module_defaults"], mapping.at("module_defaults"), self, may_be_anything)
+        for name in as_list(mapping.get("collections")):
+            self.collection(str(name), getattr(name, "origin", mapping.at("collections")))
 
 
 @dataclass
@@ -82,6 +92,7 @@ class Tasks:
 
     def _block(self, mapping: SourceDict, common: Common) -> Block:
         keywords.check(mapping, keywords.BLOCK, "block")
+        self.known.check(mapping)
         _check_templates(said(mapping, keywords.COMMON))
         inside = common.inner(mapping)
         body, rescue, always = (self.nodes(mapping.get(part), inside) for part in ("block", "rescue", "always"))
@@ -97,10 +108,12 @@ class Tasks:
         if key == "local_action":
             inside = replace(inside, delegate_to="localhost")
         _check_templates(mapping)
+        self.known.check(mapping)
         if short in STATIC:
             return self._static(short, value, mapping, inside, where)
         module = self.known.modules(name, where)
-        arguments = _arguments(module.signature, value, mapping, where)
+        default = defaults.defaults_of(inside.module_defaults, module.name, self.known)
+        arguments = _arguments(module.signature, value, mapping, where, default)
         if short in DYNAMIC and isinstance(arguments, SourceDict):
             _check_apply(arguments)
         conditions = {k: tuple(as_list(mapping[k])) for k in ("changed_when", "failed_when") if k in mapping}
@@ -117,6 +130,7 @@ class Tasks:
             delay=mapping.get("delay"),
             listen=tuple(as_list(mapping.get("listen"))),
             rollback=mapping.get("rollback"),
+            defaults=default if _is_open(arguments, default) else (),
             outer=common,
             **conditions,
         )
@@ -194,12 +208,13 @@ class Tasks:
             if not isinstance(name, str):
                 raise InputError("a role without a name", where=where)
             _check_templates(mapping)
+            self.known.check(mapping)
             params = {key: value for key, value in mapping.items() if key not in keywords.ROLE}
             inside = common.inner({key: value for key, value in mapping.items() if key != "name"})
             named = str(self.known.render(name, self.variables))
             role, tasks = self.role(named, params, inside, where, needed_by=needed_by)
             again = roles.meta(role.path).get("allow_duplicates")
-            own = {key: value for key, value in mapping.items() if key not in ("role", "name")}
+            own = {key: value for key, value in mapping.items() if key in {*params, "when", "tags", "vars"}}
             nodes.append(Block(where or Origin(str(self.file)), tasks, once=None if again else f"{role.path} {own!r}"))
             used.append(role)
         return nodes, used
@@ -276,8 +291,15 @@ def _action(mapping: SourceDict, key: str) -> tuple[str, Any]:
     return name, SourceStr(text, mapping.at(key)) if text else None
 
 
-def _arguments(signature: Signature, value: Any, mapping: SourceDict, where: Origin) -> Any:
-    """The task's arguments, checked as far as they are not templates; a template may stand for all of them."""
+def _is_open(arguments: Any, default: Sequence[Any]) -> bool:
+    """Must a host be known before defaults and arguments can be put together?"""
+    return bool(default) and not all(isinstance(each, SourceDict) for each in (arguments, *default))
+
+
+def _arguments(
+    signature: Signature, value: Any, mapping: SourceDict, where: Origin, default: Sequence[Any] = ()
+) -> Any:
+    """The task's arguments over its defaults, checked as far as they are not templates; one may stand for them all."""
     extra = mapping.get("args")
     whole = extra if isinstance(extra, SourceStr) else value
     if isinstance(whole, SourceStr) and whole.startswith("{{") and signature.free_form is None:
@@ -297,8 +319,12 @@ def _arguments(signature: Signature, value: Any, mapping: SourceDict, where: Ori
         given.keys_at.update(extra.keys_at)
     elif extra is not None:
         raise InputError("`args` should be a mapping", where=mapping.at("args"))
-    signature.check(given, where, may_be_anything)
-    return given
+    if _is_open(given, default):
+        signature.check_each(given, where, may_be_anything)
+        return given
+    whole = defaults.merged(default, given) if default else given
+    signature.check(whole, where, may_be_anything)
+    return whole
 
 
 def _check_apply(arguments: SourceDict) -> None:
