@@ -67,7 +67,10 @@ class HostCall(Call):
         self._task.receive_at = path
 
     def sleep(self, seconds: float) -> None:
-        self._task.context.sleep(seconds)
+        left = self._task.time_left(self.templar)
+        self._task.context.sleep(min(seconds, left))
+        if seconds >= left:
+            raise TaskFailed(f"Timed out after {self._task.place(self.templar).about['timeout']:g} second(s).", {})
 
     def socket(self, path: str) -> UnixSocket:
         return self._task.open_socket(path, self.templar)

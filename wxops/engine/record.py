@@ -122,6 +122,12 @@ class PastRun:
         return sum(counts.get("changed", 0) for counts in self.about.get("hosts", {}).values())
 
     @property
+    def may_have_changed(self) -> bool:
+        """Did it change something, or end in a way that leaves it open?"""
+        broken_off = "ended" not in self.about or (self.about.get("exit_code") == 1 and bool(self.about.get("agents")))
+        return bool(self.changed) or broken_off
+
+    @property
     def is_recorded(self) -> bool:
         """Is it a run of this controller? Of another's only the hosts know, by their journals."""
         return "started" in self.about
@@ -177,7 +183,7 @@ def past_run(directory: Path, run: str | None, elsewhere: bool = False) -> PastR
     runs = past_runs(directory)
     if run is None:
         real = [past for past in runs if not past.about.get("check") and past.about.get("taken_back_by") is None
-                and past.about.get("kind") != "rollback" and (past.changed or "ended" not in past.about)]  # fmt: skip
+                and past.about.get("kind") != "rollback" and past.may_have_changed]  # fmt: skip
         if not real:
             raise InputError(f"no run to take back is recorded in {directory}")
         return real[-1]
