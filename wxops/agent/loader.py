@@ -14,8 +14,9 @@ from importlib.machinery import ModuleSpec
 
 TYPE_CHECKING = False  # as typing's, which takes 2 ms to import
 if TYPE_CHECKING:
+    from io import BufferedReader
     from types import CodeType, ModuleType
-    from typing import Any, BinaryIO, Dict, Optional
+    from typing import Any, Dict, Optional
 
 
 class MemoryImporter:
@@ -58,7 +59,7 @@ class MemoryImporter:
         return next((base + ending for ending in endings if base + ending in self.files), "")
 
 
-def start(link: BinaryIO) -> None:
+def start(link: BufferedReader) -> None:
     importer = MemoryImporter()
     importer.add(link.read(int(link.readline())))
     sys.meta_path.insert(0, importer)

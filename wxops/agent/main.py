@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import select
+import stat
 import sys
 import threading
 import time
@@ -16,7 +18,8 @@ from wxops.agent.session import Session
 from wxops.agent.tunnel import Tunnels
 
 if TYPE_CHECKING:
-    from typing import BinaryIO, Callable
+    from io import BufferedReader
+    from typing import Callable
 
     from wxops.agent.session import Frames
 
@@ -24,22 +27,49 @@ STREAM_FRAMES = (wire.OPEN, wire.STREAM, wire.CLOSE)
 MAX_WAITING = 64
 """Frames that wait for the session: a disk slower than the network holds the sender up, and fills no memory."""
 
+POLL_MS = 500
+SOCKET_ROOM = 32 * 1024
+"""A UNIX socket that says it can be written takes so much at once: it says so while three quarters are free."""
+
 
 class Link:
-    """The way back to the controller; several threads may send."""
+    """The way back to the controller; several threads may send. Once `lost` is set, none waits for room any more."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lock = threading.Lock()
+        self._room = select.poll()
+        self._room.register(descriptor, select.POLLOUT)
+        self._is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+        if self._is_pipe:  # one socket may be both directions, and the other one blocks
+            os.set_blocking(descriptor, False)
+        self.lost = False
 
     def send(self, kind: int, payload: bytes = b"") -> None:
+        """Raises OSError when the controller is gone."""
         data = memoryview(wire.pack(kind, payload))
         with self._lock:
             while data:
-                data = data[os.write(self._descriptor, data) :]
+                data = data[self._some(data) :]
+
+    def say(self, kind: int) -> None:
+        """A frame without a payload, if that holds nobody up."""
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._room.poll(0):
+                    os.write(self._descriptor, wire.pack(kind))
+            finally:
+                self._lock.release()
+
+    def _some(self, data: memoryview) -> int:
+        """As much as there is room for."""
+        while not self._room.poll(0 if self.lost else POLL_MS):
+            if self.lost:
+                raise BrokenPipeError
+        return os.write(self._descriptor, data if self._is_pipe else data[:SOCKET_ROOM])
 
 
-def serve(link: BinaryIO, add_files: Callable[[bytes], None]) -> None:
+def serve(link: BufferedReader, add_files: Callable[[bytes], None]) -> None:
     """Answer frames until the link ends. `link` is the buffered standard input, on a descriptor of its own."""
     out = Link(os.dup(1))
     _detach_standard_streams()
@@ -69,7 +99,7 @@ def _detach_standard_streams() -> None:
 class Reader:
     """Sorts what arrives: tunnels, pings and cancels at once, the rest in order for the session."""
 
-    def __init__(self, link: BinaryIO, out: Link, add_files: Callable[[bytes], None]) -> None:
+    def __init__(self, link: BufferedReader, out: Link, add_files: Callable[[bytes], None]) -> None:
         self._link, self._out = link, out
         self._frames: Frames = queue.Queue(MAX_WAITING)
         self._heard = time.monotonic()
@@ -80,12 +110,23 @@ class Reader:
     def read(self) -> None:
         try:
             while True:
-                kind, payload = wire.read_frame(self._link.read)
-                self._heard, self._busy = time.monotonic(), True
+                kind, payload = wire.read_frame(self._bytes)
+                self._busy = True
                 self._take(kind, payload)
                 self._heard, self._busy = time.monotonic(), False
         except (wire.WireError, OSError, ValueError):
             self._lost()
+
+    def _bytes(self, size: int) -> bytes:
+        """So many bytes, fewer at the link's end. Each part is a sign of life: a large frame may take its minutes."""
+        data = bytearray()
+        while len(data) < size:
+            part = self._link.read1(min(size - len(data), wire.CHUNK))
+            if not part:
+                break
+            self._heard = time.monotonic()
+            data += part
+        return bytes(data)
 
     def watch(self) -> None:
         """A link that was cut without a word shows only in silence.
@@ -98,7 +139,7 @@ class Reader:
             if self._busy and time.monotonic() - self._heard > self.session.patience / 8:
                 self._heard = time.monotonic()
                 with contextlib.suppress(OSError):  # the link is gone: the reader will see it too
-                    self._out.send(wire.PONG)
+                    self._out.say(wire.PONG)
         self._lost()
 
     def _take(self, kind: int, payload: bytes) -> None:
@@ -112,5 +153,6 @@ class Reader:
             self._frames.put((kind, payload))
 
     def _lost(self) -> None:
+        self._out.lost = True
         self.session.link_lost()
         self._frames.put((None, b""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -48,7 +49,8 @@ class ControllerLink(Link):
         self.output = self._output if verbose else None
 
     def _output(self, number: int, line: bytes) -> None:
-        self._send(wire.OUTPUT, bytes([number]) + line)
+        with contextlib.suppress(OSError):  # nobody looks any more; the command runs to its end all the same
+            self._send(wire.OUTPUT, bytes([number]) + line)
 
     def upload(self, content: Content) -> None:
         """Send a file's bytes to the controller, before the result that speaks of them."""
@@ -97,7 +99,7 @@ class Session:
 
     def __init__(self, send: Send, frames: Frames, add_files: Callable[[bytes], None]) -> None:
         self._send, self._frames, self._add_files = send, frames, add_files
-        self._stop = threading.Event()
+        self._stop, self._lost = threading.Event(), threading.Event()
         self._commands: Set[int] = set()  # journal entries of commands, which alone may turn out to be no change
         self.running = Running()
         self.lock = HostLock()
@@ -109,7 +111,7 @@ class Session:
 
     def serve(self) -> None:
         answers = {wire.CONFIGURE: self._configure, wire.TASK: self._task, wire.SETTLE: self._settle}
-        while True:
+        while not self._lost.is_set():  # whoever waited for content has taken the end's own frame
             kind, payload = self._frames.get()
             if kind is None:
                 return
@@ -125,6 +127,7 @@ class Session:
 
     def link_lost(self) -> None:
         """What runs comes to its end (half a package is worse than one too many); nothing new begins."""
+        self._lost.set()
         self._stop.set()
 
     def _configure(self, about: Dict[str, Any]) -> None:
