@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wxops.errors import InputError, Origin, nearest
+from wxops.playbook.keyword_types import check_type
 from wxops.playbook.source import SourceDict, SourceList
 
 COMMON = frozenset(
@@ -61,7 +62,7 @@ NOT_YET = frozenset({
 
 
 def check(mapping: SourceDict, known: frozenset[str], what: str, also: frozenset[str] = frozenset()) -> None:
-    """Refuse keywords that are not known, and lists and mappings that are neither. Raises InputError."""
+    """Refuse keywords that are not known, and values that are not of their type. Raises InputError."""
     for key, value in mapping.items():
         if key not in known and key not in also:
             raise unknown(str(key), known, what, mapping.at(key))
@@ -69,6 +70,7 @@ def check(mapping: SourceDict, known: frozenset[str], what: str, also: frozenset
             raise InputError(f"{key} of {_one(what)} should be a list", where=mapping.at(key))
         if key in MAPPINGS and value is not None and not isinstance(value, SourceDict):
             raise InputError(f"{key} of {_one(what)} should be a mapping", where=mapping.at(key))
+        check_type(key, value, mapping.at(key))
 
 
 def unknown(key: str, known: frozenset[str], what: str, where: Origin) -> InputError:
