@@ -18,6 +18,7 @@ from wxops.agent import wire
 from wxops.errors import HostUnreachable
 from wxops.transport import bootstrap, package
 from wxops.transport.handshake import shake_hands
+from wxops.transport.messages import task_messages, too_large
 from wxops.transport.options import Become, ConnectionOptions
 from wxops.transport.pipe import LocalPipe, Pipe, SSHPipe
 from wxops.transport.ssh import SSHSession
@@ -92,12 +93,23 @@ class Agent:
 
     def _run(self, module: str, items: list[dict[str, Any]], output: Output | None,
              task: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:  # fmt: skip
-        frames = b""
+        for first, frame in task_messages(module, items, task):
+            refusal = too_large(frame)
+            if refusal is not None:
+                yield first, refusal
+                continue
+            self._write(self._files_for(module) + frame)
+            for index, result in self._answers(output):
+                yield first + index, result
+
+    def _files_for(self, module: str) -> bytes:
+        """What the agent lacks for a module, in a frame; nothing when it has it all."""
         missing = package.module_files(module) - self._sent_files
-        if missing:
-            frames = wire.pack(wire.MODULE, package.pack(missing, self._compiled))
-            self._sent_files |= missing
-        self._write(frames + wire.pack_json(wire.TASK, {"module": module, "items": items, **task}))
+        self._sent_files |= missing
+        return wire.pack(wire.MODULE, package.pack(missing, self._compiled)) if missing else b""
+
+    def _answers(self, output: Output | None) -> Iterator[tuple[int, dict[str, Any]]]:
+        """What comes back for one message."""
         while True:
             kind, payload = self._next(wire.RESULT, wire.DONE, wire.NEED, wire.DATA, wire.OUTPUT)
             if kind == wire.DONE:
