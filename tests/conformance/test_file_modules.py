@@ -18,11 +18,15 @@ from tests.module_data import UNCHANGED, Case, all_cases, at, build, differences
 from tests.web_server import web_server
 
 MODULES = (
+    "assemble",
     "blockinfile",
     "command",
     "copy",
     "file",
+    "find",
     "get_url",
+    "getent",
+    "known_hosts",
     "lineinfile",
     "replace",
     "shell",

@@ -19,11 +19,15 @@ from wxops.agent.journal import Journal
 from wxops.agent.modules import rollback
 
 MODULES = (
+    "assemble",
     "blockinfile",
     "command",
     "copy",
     "file",
+    "find",
     "get_url",
+    "getent",
+    "known_hosts",
     "lineinfile",
     "replace",
     "shell",
