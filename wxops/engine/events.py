@@ -84,7 +84,7 @@ def as_json(event: Event) -> dict[str, Any]:
                                     "play": event.play, "task": event.task, "module": event.module}  # fmt: skip
             if event.is_item:
                 line["item"] = event.item
-            return {**line, "status": event.status, "ms": event.ms, "result": dict(event.result)}
+            return {**line, "status": event.status, "ms": event.ms, "result": dict(event.result), "where": event.where}
         case Recap():
             line = {"event": "recap", "run": event.run, "hosts": {host: dict(c) for host, c in event.hosts.items()}}
             return {**line, "interrupted": True} if event.interrupted else line

@@ -1,0 +1,124 @@
+"""The two engines, each started inside a lab host of its own, and what it told there of every task.
+
+The host is controller and managed host at once, as ansible-test has it: targets may look at files on either, and
+whatever they do, they do it to a host that is thrown away. The tasks reach it over SSH.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from conformance.suite import Target, integration
+from wxops.lab.host import Host
+
+REPOSITORY = Path(__file__).parent.parent
+SUITE = "/root/suite"  # in the host: a copy of test/integration
+OUTPUT = "/root/output"
+SITE = "/root/site"  # what a target installs for the controller: its environment is read-only
+LIMIT_S = 1200
+INVENTORY = """\
+[testgroup]
+testhost ansible_host=127.0.0.1 ansible_user=root ansible_ssh_private_key_file=/root/.ssh/id_ed25519 \
+ansible_pipelining=yes ansible_python_interpreter=/usr/bin/python3 ansible_ssh_common_args='-o LogLevel=ERROR'
+"""
+KEYS = """
+ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
+cat /root/.ssh/id_ed25519.pub >> /root/.ssh/authorized_keys
+ssh-keyscan -t ed25519 127.0.0.1 localhost > /root/.ssh/known_hosts 2> /dev/null
+"""
+
+
+def binds() -> dict[str, Path]:
+    """What a host sees of this machine, read-only: this repository with its environments, and their interpreter."""
+    shared = [REPOSITORY, (REPOSITORY / ".venv").resolve(), Path(sys.base_prefix)]
+    return {str(path): path for path in shared if not path.is_relative_to("/usr")}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a target ended: exit code, seconds, its tasks' results in order, and what was printed."""
+
+    code: int
+    seconds: float
+    told: list[dict[str, Any]]
+    output: str
+
+
+@dataclass(frozen=True)
+class Engine:
+    """ansible-core or wxops. commands: the folder in the host from which `ansible-playbook` is taken."""
+
+    name: str
+    commands: str
+
+    def run(self, host: Host, target: Target, flags: list[str]) -> Outcome:
+        """Run a target on a fresh host."""
+        _lay_out(host, target)
+        started = time.monotonic()
+        done = host.ssh(self._script(target, flags), check=False, timeout=LIMIT_S + 60)
+        seconds = time.monotonic() - started
+        return Outcome(done.returncode, seconds, [*self._told(host.root / OUTPUT[1:])], done.stdout + done.stderr)
+
+    def _script(self, target: Target, flags: list[str]) -> str:
+        if target.script:
+            go = [f"cd {SUITE}/targets/{target.name}", shlex.join(["./runme.sh", *flags])]
+        else:
+            go = [f"cd {SUITE}", shlex.join(["ansible-playbook", f"{target.name}.yml", "-i", "inventory", *flags])]
+        lines = [*(f"export {name}={shlex.quote(value)}" for name, value in self._environment().items()),
+                 *(f"(cd {SUITE}/targets/{name} && ./runme.sh) > /dev/null 2>&1" for name in target.before),
+                 " && ".join([go[0], f"timeout {LIMIT_S} {go[1]}"])]  # fmt: skip
+        return "\n".join(lines)
+
+    def _environment(self) -> dict[str, str]:
+        ansible, own = REPOSITORY / ".venv" / "ansible-core" / "bin", REPOSITORY / ".venv" / "bin"
+        return {
+            "PATH": f"{self.commands}:{ansible}:{own}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "ANSIBLE_CALLBACK_PLUGINS": str(REPOSITORY / "conformance" / "callback"),
+            "ANSIBLE_CALLBACKS_ENABLED": "told", "TOLD": f"{OUTPUT}/told.jsonl", "XDG_STATE_HOME": OUTPUT,
+            "OUTPUT_DIR": f"{OUTPUT}/dir", "INVENTORY_PATH": f"{SUITE}/inventory", "LC_ALL": "C.UTF-8",
+            "ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_DEPRECATION_WARNINGS": "false", "ANSIBLE_DEVEL_WARNING": "false",
+            "ANSIBLE_TEST_PYTHON_VERSION": "3.11", "ANSIBLE_HOST_PATTERN_MISMATCH": "error",
+            "PAGER": "/bin/cat", "PYTHONDONTWRITEBYTECODE": "1", "PIP_TARGET": SITE, "PYTHONPATH": SITE,
+            "PIP_CERT": "/etc/ssl/certs/ca-certificates.crt",
+        }  # fmt: skip
+
+    def _told(self, output: Path) -> Iterator[dict[str, Any]]:
+        for file in sorted([*output.glob("told.jsonl"), *output.glob("wxops/runs/*/events.jsonl")]):
+            for line in file.read_text(encoding="utf-8").splitlines():
+                said = json.loads(line)
+                if said.get("event", "task") == "task":
+                    yield said
+
+
+ANSIBLE = Engine("ansible-core", "/nowhere")
+WXOPS = Engine("wxops", "/root/stand-in")
+
+
+def _lay_out(host: Host, target: Target) -> None:
+    """Put the suite, the target's play and a stand-in for ansible-playbook on the host."""
+    suite = host.root / SUITE[1:]
+    shutil.copytree(integration(), suite, symlinks=True)
+    (suite / "roles").symlink_to("targets")
+    (suite / "inventory").write_text(INVENTORY)
+    (suite / f"{target.name}.yml").write_text(json.dumps([_play(target)], indent=1))
+    (host.root / OUTPUT[1:] / "dir").mkdir(parents=True)
+    stand_in = host.root / WXOPS.commands[1:] / "ansible-playbook"
+    stand_in.parent.mkdir()
+    stand_in.write_text(f'#!/bin/sh\nPYTHONPATH={REPOSITORY}:{SITE} exec {REPOSITORY}/.venv/bin/wxops run "$@"\n')
+    stand_in.chmod(0o755)
+    host.ssh(KEYS)
+
+
+def _play(target: Target) -> dict[str, Any]:
+    """The play with which ansible-test runs a role."""
+    facts = "gather_facts/no" not in target.aliases
+    variables = {"output_dir": f"{OUTPUT}/dir"}
+    return {"hosts": "testhost", "gather_facts": facts, "vars": variables, "roles": [target.name]}
