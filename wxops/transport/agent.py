@@ -20,7 +20,7 @@ from wxops.transport import bootstrap, package
 from wxops.transport.handshake import shake_hands
 from wxops.transport.messages import task_messages, too_large
 from wxops.transport.options import Become, ConnectionOptions
-from wxops.transport.pipe import LocalPipe, Pipe, SSHPipe
+from wxops.transport.pipe import CHUNK, LocalPipe, Pipe, SSHPipe
 from wxops.transport.ssh import SSHSession
 from wxops.transport.tunnel import UnixSocket
 
@@ -62,7 +62,7 @@ class Agent:
         self._frames: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
         self._lost: HostUnreachable | None = None
         self._heard = True
-        self._written = 0
+        self._written, self._spoke, self._asking = 0, time.monotonic(), False
         self._receive_at: Path | None = None
         self._pipe = _start(options, become)
         try:
@@ -168,8 +168,9 @@ class Agent:
                 self.traffic.sent += len(data)
                 self.traffic.bursts += self._heard
                 self._heard = False
-                self._pipe.write(data)
-                self._written += 1
+                for at in range(0, len(data), CHUNK):  # each is news for who wonders whether the host lives
+                    self._pipe.write(data[at : at + CHUNK])
+                    self._written, self._spoke = self._written + 1, time.monotonic()
         except (OSError, EOFError):
             raise self._lost or self._gone("the connection broke") from None
 
@@ -207,7 +208,8 @@ class Agent:
     def _more(self) -> bytes:
         """The next bytes; asks a silent host whether it lives, and gives up after MISSED_PINGS without an answer.
 
-        A host that takes what we write is alive: during a long upload PING stands in a queue.
+        A host that takes what we write is alive: during a long upload PING stands in a queue. One that never stops
+        talking is asked too, since it must hear of us.
         """
         missed = written = 0
         while True:
@@ -215,6 +217,8 @@ class Agent:
             if data:
                 self.traffic.received += len(data)
                 self._heard = True
+                if time.monotonic() - self._spoke >= self.options.keepalive:
+                    self._ask()
                 return data
             if data == b"":
                 raise wire.EndOfStream("the link ended")
@@ -226,11 +230,19 @@ class Agent:
                     silent = time.strftime("%H:%M:%S")
                     raise self._gone(f"no sign of life for {self.options.keepalive * (missed + 1):g} s (at {silent})")
                 missed += 1
-                threading.Thread(target=self._ping, daemon=True).start()  # a full channel must not block this thread
+                self._ask()
+
+    def _ask(self) -> None:
+        """PING, unless one is still on its way; a full channel must not block the reader."""
+        if not self._asking:
+            self._asking = True
+            threading.Thread(target=self._ping, daemon=True).start()
 
     def _ping(self) -> None:
         with contextlib.suppress(OSError, EOFError), self._writing:
             self._pipe.write(wire.pack(wire.PING))
+            self._spoke = time.monotonic()
+        self._asking = False
 
     def _gone(self, why: str) -> HostUnreachable:
         return HostUnreachable(

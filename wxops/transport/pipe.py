@@ -111,8 +111,11 @@ class LocalPipe(Pipe):
         if self._process.stdin is None:
             raise BrokenPipeError
         view = memoryview(data)
-        while view:
-            view = view[self._process.stdin.write(view) or 0 :]
+        try:
+            while view:
+                view = view[self._process.stdin.write(view) or 0 :]
+        except ValueError:  # closed meanwhile
+            raise BrokenPipeError from None
 
     def close(self) -> None:
         """End the command. Its outputs then end too, which is how a thread that waits for them gets to know.
