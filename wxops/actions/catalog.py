@@ -18,6 +18,8 @@ HERE = Path(__file__).parent
 HOST_MODULES = Path(wxops.agent.modules.__file__).parent
 NOT_MODULES = frozenset({"catalog", "collections"})
 FOR_THE_ENGINE = frozenset({"rollback"})
+NO_ASYNC = frozenset({"async_status", "raw", "assemble"})
+"""Modules of the host's that Ansible does not let run with `async`, for it gives them a part on the controller."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class Module:
     signature: Signature
     runs: Literal["host", "prepare", "action"]
     function: Callable[..., Any]
+
+    @property
+    def supports_async(self) -> bool:
+        """Can it go on without the controller? Of those with a part there only `uri` can, as in Ansible."""
+        return self.name == "uri" or (self.runs == "host" and self.name not in NO_ASYNC)
 
 
 @functools.cache

@@ -57,6 +57,7 @@ class View:
 
     def __init__(self) -> None:
         self.overlay: Dict[Tuple[str, str], State] = {}
+        self.foretold: Dict[str, Dict[str, Any]] = {}  # jobs that check mode would have started -> their results
 
     def state(self, kind: str, name: str) -> State:
         if (kind, name) in self.overlay:

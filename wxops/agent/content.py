@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Iterator, Optional
+    from typing import Any, BinaryIO, Iterator, List, Optional
 
 SMALL = 256 * 1024
 CHUNK = 1024 * 1024
@@ -31,6 +31,11 @@ class Content:
             if os.fstat(file.fileno()).st_size > SMALL:
                 return cls(path=path)
             return cls(file.read())
+
+    @property
+    def descriptors(self) -> List[int]:
+        """What must stay open for a process that is forked off."""
+        return [] if self._spool is None else [self._spool.fileno()]
 
     @property
     def sha256(self) -> str:

@@ -85,6 +85,11 @@ class Journal:
         """All runs that have a journal here, oldest first."""
         return [name for name in _names(os.path.join(self.root, "journal")) if not name.startswith(PRUNED)]
 
+    def for_child(self) -> Journal:
+        """The same for a process that was forked off: one descriptor for both would be one lock for both."""
+        self._file = None
+        return Journal(self.run, self.host, None if self.exists() else self.about, self.root)
+
     def begin(self, step: Dict[str, Any]) -> int:
         """Put a step on disk before it happens; returns its number."""
         with self._alone():

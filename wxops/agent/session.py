@@ -149,9 +149,10 @@ class Session:
 
     def _task(self, task: Dict[str, Any]) -> None:
         """Run a module for each item; an item that fails does not stop the others, as in Ansible's loops."""
+        work = self._run if task.get("async") is None else self._start_job
         for index, arguments in enumerate(task["items"]):
             started = time.time()
-            result = self._run(task, arguments)
+            result = work(task, arguments)
             self._link.pass_over()
             result["ms"] = round((time.time() - started) * 1000, 1)
             self._send(wire.RESULT, _answer(index, result))
@@ -167,6 +168,28 @@ class Session:
             result = self._run_until(deadline, deadline.running, task, arguments)
         self.running = Running()
         return {**result, **deadline.result()} if deadline.over else result
+
+    def _start_job(self, task: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
+        """Run a module in a process that outlives this agent. Check mode runs it here, through the overlay."""
+        jobs = import_module("wxops.agent.jobs")  # it came with the task
+        task = dict(task, timeout=None)
+
+        def work() -> Dict[str, Any]:
+            self._stop, self.running, self._link = job.stop, job.running, jobs.Link(contents)
+            self.journal = self.journal.for_child()
+            return dict(self._run(task, arguments), _commands=sorted(self._commands))
+
+        try:
+            with _environment(task.get("environment") or {}):
+                if self.check:
+                    name = "j%d.0" % len(self.view.foretold)
+                    self.view.foretold[name] = self._run(task, arguments)
+                    return dict(jobs.begun(name))
+                contents = jobs.contents(arguments, self._link)
+                job = jobs.Job(self.journal.run, task["async"])
+                return dict(job.start(work, [each for content in contents.values() for each in content.descriptors]))
+        except ModuleFailure as failure:
+            return dict(failure.result, failed=True, changed=False)
 
     def _run_until(
         self, stop: Stop, running: Running, task: Dict[str, Any], arguments: Dict[str, Any]
@@ -200,6 +223,7 @@ class Session:
         if change.steps:
             result["steps"] = list(change.steps)
             self._commands.update(step for step, kind in change.steps.items() if kind == "command")
+        self._commands.update(result.pop("_commands", ()))  # those of a job that has ended
         if change.warnings:
             result["warnings"] = change.warnings
         return result

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wxops.actions._content import sent_inline
+from wxops.engine.background import Background
 from wxops.engine.call import HostCall
 from wxops.engine.events import Output
 from wxops.engine.judging import arrived, enough, failure, judged, of_loop, refused, registered
@@ -38,10 +39,11 @@ class Outcome:
 
 @dataclass
 class _Message:
-    """Items that go to the same place for the same module."""
+    """Items that go to the same place for the same module. limit: of the jobs that they become."""
 
     module: str
     templar: Templar
+    limit: float | None = None
     indexes: list[int] = field(default_factory=list)
     arguments: list[Mapping[str, Any]] = field(default_factory=list)
 
@@ -121,7 +123,7 @@ class HostTask:
     def _one_by_one(self) -> bool:
         """Must an item have ended before the next one is looked at?"""
         task, loop = self.task, self.task.loop
-        waits = bool(task.until) or task.retries is not None
+        waits = bool(task.until) or task.retries is not None or (task.async_limit is not None and task.poll != 0)
         in_turn = loop is not None and (loop.pause is not None or bool(loop.break_when) or _sees_its_results(task))
         return self.module.runs == "action" or waits or in_turn
 
@@ -189,12 +191,19 @@ class HostTask:
         limit = self.place(templar).about.get("timeout") or float("inf")
         return max(0.0, self._began + float(limit) - time.monotonic())
 
+    def _background(self, item: Item) -> Background | None:
+        if self.task.async_limit is None:
+            return None
+        return Background.of(self.task, item.templar, supported=self.module.supports_async, check=self.check)
+
     def _alone(self, item: Item) -> Result:
         self._began = time.monotonic()
         if self.module.runs != "action":
-            return self._together([item])[0]
+            result, background = self._together([item])[0], self._background(item)
+            return background.outcome(self, item.templar, result) if background else result
         call = HostCall(self, item.templar)
         try:
+            self._background(item)
             arguments = self._arguments(item)
             return dict(self.module.function(call, **arguments))
         except TaskFailed as error:
@@ -211,14 +220,18 @@ class HostTask:
             try:
                 name, arguments = self._for_host(item, offers)
                 place = repr(self.place(item.templar)) if self._varies else ""
+                background = self._background(item)
             except TaskFailed as error:
                 results[index] = {"failed": True, "msg": error.what, **error.result}
             except (InputError, TemplateError) as error:
                 results[index] = failure(error)
             else:
-                messages.setdefault((name, place), _Message(name, item.templar)).add(index, arguments)
+                limit = background.limit if background else None
+                message = messages.setdefault((name, place, limit), _Message(name, item.templar, limit))
+                message.add(index, arguments)
         for message in messages.values():
-            answers = self.on_host(message.module, message.arguments, offers, message.templar)
+            job = {} if message.limit is None else {"async": message.limit}
+            answers = self.on_host(message.module, message.arguments, offers, message.templar, **job)
             for position, result in answers.items():
                 results[message.indexes[position]] = result
         return [result if result is not None else {"failed": True, "msg": "no result"} for result in results]
@@ -250,10 +263,14 @@ class HostTask:
         return self.module.signature.coerce(given, self.task.origin)
 
     def on_host(
-        self, name: str, items: list[Mapping[str, Any]], offers: Mapping[str, Path | bytes], templar: Templar
-    ) -> dict[int, Result]:
-        """Run a module of the agent for these arguments, at the place of `templar`'s item: index -> result."""
-        about = self.place(templar).about
+        self, name: str, items: list[Mapping[str, Any]], offers: Mapping[str, Path | bytes], templar: Templar,
+        **more: Any,
+    ) -> dict[int, Result]:  # fmt: skip
+        """Run a module of the agent for these arguments, at the place of `templar`'s item: index -> result.
+
+        more: what else the agent is told of the task.
+        """
+        about = {**self.place(templar).about, **more}
         if self._is_secret(items, offers):
             about = {**about, "hidden": True}
         with self._agent(templar) as agent:

@@ -39,6 +39,9 @@ def place_of(context: PlayContext, task: Task, host: str, templar: Templar, abou
     told: dict[str, Any] = {**about}
     if common.environment:
         told["environment"] = environment(common, templar)
+    if task.async_limit is not None or task.module == "async_status":
+        folder = there.namespace().get("ansible_async_dir")
+        told["environment"] = {**({"ANSIBLE_ASYNC_DIR": str(folder)} if folder else {}), **told.get("environment", {})}
     if common.timeout is not None:
         told["timeout"] = number(templar.render(common.timeout), "timeout", task.origin)
     if task.rollback is not None:

@@ -44,7 +44,7 @@ PLAY = (COMMON - {"when", "notify", "delegate_to", "delegate_facts"}) | {
 BLOCK = COMMON | {"block", "rescue", "always"}
 TASK = COMMON | {
     "action", "local_action", "args", "loop", "loop_control", "register", "until", "retries", "delay", "changed_when",
-    "failed_when", "listen", "rollback",
+    "failed_when", "listen", "rollback", "async", "poll",
 }  # fmt: skip
 INCLUDE = frozenset({
     "name", "when", "tags", "vars", "run_once", "no_log", "ignore_errors", "timeout", "collections", "action",
@@ -57,7 +57,7 @@ LISTS = frozenset({"tasks", "pre_tasks", "post_tasks", "handlers", "roles", "blo
 MAPPINGS = frozenset({"vars", "loop_control"})
 
 NOT_YET = frozenset({
-    "async", "poll", "throttle", "order", "debugger", "become_exe", "fact_path",
+    "throttle", "order", "debugger", "become_exe", "fact_path",
 })  # fmt: skip
 
 

@@ -125,6 +125,8 @@ class Task:
     failed_when: tuple[Any, ...] | None = None
     listen: tuple[Any, ...] = ()
     rollback: Any = None
+    async_limit: Any = None
+    poll: Any = None
     defaults: tuple[Any, ...] = ()
     """What module_defaults says of its arguments, where it or they are a template: else it stands among them."""
     outer: Common = field(default_factory=Common)

@@ -33,6 +33,9 @@ class ModuleInfo(Protocol):
     @property
     def signature(self) -> Signature: ...
 
+    @property
+    def supports_async(self) -> bool: ...
+
 
 @dataclass(frozen=True)
 class Known:
@@ -116,6 +119,7 @@ class Tasks:
         arguments = _arguments(module.signature, value, mapping, where, default)
         if short in DYNAMIC and isinstance(arguments, SourceDict):
             _check_apply(arguments)
+        _check_async(mapping, module)
         conditions = {k: tuple(as_list(mapping[k])) for k in ("changed_when", "failed_when") if k in mapping}
         return Task(
             origin=mapping.origin,
@@ -130,6 +134,8 @@ class Tasks:
             delay=mapping.get("delay"),
             listen=tuple(as_list(mapping.get("listen"))),
             rollback=mapping.get("rollback"),
+            async_limit=mapping.get("async"),
+            poll=mapping.get("poll"),
             defaults=default if _is_open(arguments, default) else (),
             outer=common,
             **conditions,
@@ -333,6 +339,13 @@ def _check_apply(arguments: SourceDict) -> None:
     if isinstance(apply, SourceDict):
         keywords.check(apply, keywords.COMMON, "apply")
         _check_templates(apply)
+
+
+def _check_async(mapping: SourceDict, module: ModuleInfo) -> None:
+    limit = mapping.get("async")
+    if limit and not module.supports_async and not (may_be_anything(limit) or str(limit) == "0"):
+        fix = "only what runs wholly on the host can go on there by itself"
+        raise InputError(f"{module.name} does not support async", where=mapping.at("async"), fix=fix)
 
 
 def may_be_anything(value: Any) -> bool:

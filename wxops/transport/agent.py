@@ -98,13 +98,14 @@ class Agent:
             if refusal is not None:
                 yield first, refusal
                 continue
-            self._write(self._files_for(module) + frame)
+            self._write(self._files_for(module, "async" in task) + frame)
             for index, result in self._answers(output):
                 yield first + index, result
 
-    def _files_for(self, module: str) -> bytes:
+    def _files_for(self, module: str, as_job: bool) -> bytes:
         """What the agent lacks for a module, in a frame; nothing when it has it all."""
-        missing = package.module_files(module) - self._sent_files
+        jobs = package.module_files("async_status") if as_job else frozenset()
+        missing = (package.module_files(module) | jobs) - self._sent_files
         self._sent_files |= missing
         return wire.pack(wire.MODULE, package.pack(missing, self._compiled)) if missing else b""
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from wxops.agent import jobs
 from wxops.agent.failure import ModuleFailure
 from wxops.agent.journal import Journal
 from wxops.agent.place import beside
@@ -30,6 +31,12 @@ def rollback(change: Change, run: str, force: bool = False) -> Dict[str, Any]:
         return {"steps_back": 0, "msg": "changed nothing here", "known": False}
     by = _taken_back_by(journal)
     journal = _in_effect(journal)
+    going_on = jobs.running(journal.run)
+    if going_on:
+        raise ModuleFailure(
+            "nothing was taken back: %s of run %s still runs. Wait for it, or end its process: the number after the dot"
+            % (", ".join("job " + name for name in going_on), journal.run)
+        )
     steps = [] if by else journal.steps()
     if not steps:
         return {"steps_back": 0, "msg": "already taken back by %s" % by if by else "changed nothing here"}
