@@ -42,7 +42,7 @@ def test_a_link_that_ends_while_content_is_awaited_ends_the_agent(silent: bool, 
         content = {"offer": "x", "sha256": "0" * 64, "size": 7}
         sent = {"name": "x", "content": content, "sha1": "0", "md5": "0"}
         agent.task("copy", {"dest": str(tmp_path / "file"), "_sent": sent})
-        assert agent.next(wire.NEED) == b"x"
+        assert agent.next(wire.NEED) == b"x 0"
         if not silent:
             agent.hang_up()
         assert agent.has_ended(3)

@@ -33,7 +33,7 @@ class Link:
     output: Optional[Callable[[int, bytes], None]] = None
     """Shows a line of a running command: (1 stdout or 2 stderr, line). None when nobody looks."""
 
-    def stream(self, name: str) -> Iterator[bytes]:
+    def stream(self, name: str, start: int = 0) -> Iterator[bytes]:
         """Content that the controller has, by name, as it comes."""
         raise ModuleFailure("there is no controller to bring %s" % name)
 

@@ -55,6 +55,13 @@ class Content:
                 yield chunk
                 chunk = file.read(CHUNK)
 
+    resumes = False
+    """May a copy that was cut short go on from where it is?"""
+
+    def rest(self, draft: BinaryIO) -> Iterator[bytes]:
+        """The bytes that a draft still lacks; it is at its beginning, and empty unless the content resumes."""
+        return self.chunks()
+
     def read(self) -> bytes:
         if self.data is not None:
             return self.data

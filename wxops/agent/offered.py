@@ -7,13 +7,17 @@ import hashlib
 import tempfile
 from typing import TYPE_CHECKING
 
-from wxops.agent.content import SMALL, Content
+from wxops.agent.content import CHUNK, SMALL, Content
 from wxops.agent.failure import ModuleFailure
 
 if TYPE_CHECKING:
     from typing import Any, BinaryIO, Dict, Iterator, Optional
 
     from wxops.agent.change import Link
+
+
+RESUMED = 8 * 1024 * 1024
+"""Of smaller content a cut costs no more than sending it again does."""
 
 
 class OfferedContent(Content):
@@ -24,6 +28,7 @@ class OfferedContent(Content):
         self.size, self._sha256 = size, sha256
         self._link, self._name = link, name
         self._taken: Optional[Content] = None
+        self.resumes = size >= RESUMED
 
     def open(self) -> BinaryIO:
         """For who reads it more than once; it is kept on this host."""
@@ -39,6 +44,25 @@ class OfferedContent(Content):
             summed.update(chunk)
             yield chunk
         self._expect(summed.hexdigest())
+
+    def rest(self, draft: BinaryIO) -> Iterator[bytes]:
+        """From where a draft ends that an earlier run left; from the beginning when that was of other bytes."""
+        if self._taken is not None or not self.resumes:
+            yield from self.chunks()
+            return
+        summed, start = hashlib.sha256(), 0
+        for chunk in iter(lambda: draft.read(CHUNK), b""):
+            summed.update(chunk)
+            start += len(chunk)
+        for chunk in self._link.stream(self._name, start):
+            summed.update(chunk)
+            yield chunk
+        if start and summed.hexdigest() != self._sha256:
+            draft.seek(0)
+            draft.truncate()
+            yield from self.chunks()
+        else:
+            self._expect(summed.hexdigest())
 
     def keep(self, folder: Optional[str]) -> Content:
         """For who reads a large one more than once: in a file without a name in that folder, or in /tmp."""

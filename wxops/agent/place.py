@@ -9,7 +9,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from wxops.agent.failure import ModuleFailure
+from wxops.agent.failure import ModuleFailure, Stopped
 from wxops.agent.folder import opened, sync
 
 if TYPE_CHECKING:
@@ -49,17 +49,15 @@ class Place:
 
     def put_file(self, state: State) -> None:
         """New bytes under the old name: written beside it, synced, then renamed over it."""
-        with self._replacing():
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(self.new, flags, 0o600, dir_fd=self.folder)
-            with open(descriptor, "wb") as file:
-                for chunk in state["content"].chunks():
-                    file.write(chunk)
-                file.flush()
-                if "xattrs" not in state:
-                    self._copy_xattrs(descriptor)
-                _give("/proc/self/fd/%d" % descriptor, state)
-                os.fsync(descriptor)
+        content = state["content"]
+        with self._replacing(resumes=content.resumes), open(self._draft(content.resumes), "r+b") as file:
+            for chunk in content.rest(file):
+                file.write(chunk)
+            file.flush()
+            if "xattrs" not in state:
+                self._copy_xattrs(file.fileno())
+            _give("/proc/self/fd/%d" % file.fileno(), state)
+            os.fsync(file.fileno())
 
     def put_link(self, state: State) -> None:
         with self._replacing():
@@ -102,15 +100,37 @@ class Place:
         if (uid, gid) != (now.st_uid, now.st_gid):
             os.chown(name, uid, gid, dir_fd=self.folder, follow_symlinks=False)
 
-    @contextlib.contextmanager
-    def _replacing(self) -> Iterator[None]:
-        """Renames what the caller makes under `new` over the name; what a killed write left there goes first."""
+    def _draft(self, resumes: bool) -> int:
+        """The descriptor of a file under `new` that nobody else can have open; what a cut left of it if it resumes."""
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        if resumes:
+            with contextlib.suppress(OSError):
+                descriptor = os.open(self.new, flags | os.O_NONBLOCK, dir_fd=self.folder)
+                if _is_ours_alone(os.fstat(descriptor)):
+                    return descriptor
+                os.close(descriptor)
         self._clear_new()
+        return os.open(self.new, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=self.folder)
+
+    @contextlib.contextmanager
+    def _replacing(self, resumes: bool = False) -> Iterator[None]:
+        """Renames what the caller makes under `new` over the name; what a killed write left there goes first.
+
+        resumes: what was written so far stays when the link to the controller ends.
+        """
+        if not resumes:
+            self._clear_new()
         try:
             yield
             os.rename(self.new, self.name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
-        finally:  # also after a rename: between two names of one file it does nothing
+        except Stopped:
+            if not resumes:
+                self._clear_new()
+            raise
+        except BaseException:
             self._clear_new()
+            raise
+        self._clear_new()  # between two names of one file a rename does nothing
         sync(self.folder)
 
     def _clear_new(self) -> None:
@@ -165,6 +185,12 @@ def xattrs(path: str) -> Dict[str, str]:
             with contextlib.suppress(OSError):
                 found[name] = base64.b64encode(os.getxattr(path, name)).decode()
     return found
+
+
+def _is_ours_alone(status: os.stat_result) -> bool:
+    """A plain file that only this user ever could open: nobody planted it, nobody writes to it."""
+    private = status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & 0o077
+    return stat.S_ISREG(status.st_mode) and private and status.st_nlink == 1
 
 
 def _set_xattr(path: str, name: str, value: str) -> None:

@@ -58,9 +58,9 @@ class ControllerLink(Link):
             self._send(wire.DATA, chunk)
         self._send(wire.DATA)
 
-    def stream(self, name: str) -> Iterator[bytes]:
-        """Content that the controller has, as it comes: a large file is written once, into its place."""
-        self._send(wire.NEED, name.encode("utf-8"))
+    def stream(self, name: str, start: int = 0) -> Iterator[bytes]:
+        """Content that the controller has, as it comes, from that byte on: written once, into its place."""
+        self._send(wire.NEED, ("%s %d" % (name, start)).encode("utf-8"))
         self._coming = True
         chunk = self._chunk()
         while chunk:

@@ -119,7 +119,7 @@ class Agent:
                 answer = json.loads(payload)
                 yield answer["item"], answer["result"]
             elif kind == wire.NEED:
-                self._send_content(payload.decode())
+                self._send_content(*payload.decode().split(" "))
             elif kind == wire.DATA:
                 self._receive(payload)
             elif output is not None:
@@ -261,23 +261,24 @@ class Agent:
         else:
             connection.feed(rest)
 
-    def _send_content(self, name: str) -> None:
+    def _send_content(self, name: str, start: str) -> None:
         content = self._offers[name]
         if isinstance(content, bytes):
-            chunks: Iterator[bytes] = (content[at : at + wire.CHUNK] for at in range(0, len(content), wire.CHUNK))
+            chunks: Iterator[bytes] = (content[at : at + wire.CHUNK] for at in range(int(start), len(content), wire.CHUNK))
             for chunk in chunks:
                 self._write(wire.pack(wire.DATA, chunk))
         else:
-            self._send_file(content)
+            self._send_file(content, int(start))
         self._write(wire.pack(wire.DATA))
 
-    def _send_file(self, path: Path) -> None:
+    def _send_file(self, path: Path, start: int) -> None:
         """The agent checks the digest, so it notices when a file cannot be read to its end, and says what was wrong."""
         try:
             file = path.open("rb")
         except OSError:
             return
         with file:
+            file.seek(start)
             while chunk := _read(file):
                 self._write(wire.pack(wire.DATA, chunk))
 
