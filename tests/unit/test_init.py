@@ -15,6 +15,8 @@ from wxops.playbook.settings import NAMES, Settings
 from wxops.playbook.source import load_file
 from wxops.scaffold import FILES, write_project
 
+ROLES = Path(__file__).parents[2] / "playbooks" / "roles"
+
 
 def test_a_new_project_has_all_its_files(tmp_path: Path) -> None:
     result = CliRunner().invoke(init, [str(tmp_path / "new")])
@@ -41,6 +43,24 @@ def test_its_playbook_uses_only_variables_and_groups_that_are_there(tmp_path: Pa
     assert used and used <= set(inventory.variables("gpu1"))
     modules = {key for play in plays for task in play["tasks"] for key in task if key != "name"}
     assert all(module.startswith("ansible.builtin.") for module in modules)
+
+
+def test_none_of_its_variables_is_one_of_a_role_that_wxops_brings(tmp_path: Path) -> None:
+    """Or else the operator would change what `wxops provision` does without knowing."""
+    write_project(tmp_path)
+    variables = Inventory.load(Settings.load(str(tmp_path)).inventory).variables("gpu1")
+    defaults = {name for file in ROLES.glob("*/defaults/main.yml") for name in load_file(file)}
+    assert {"base_packages", "runtime_image"} <= defaults
+    assert not defaults & set(variables)
+
+
+def test_what_provision_must_be_told_waits_there_as_a_comment(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    file = tmp_path / "inventories/group_vars/gpu.yml"
+    file.write_text(re.sub(r"^# (\w+:)", r"\1", file.read_text(), flags=re.MULTILINE))
+    variables = Inventory.load(Settings.load(str(tmp_path)).inventory).variables("gpu1")
+    assert variables["runtime_image"].startswith("registry.example.com/")
+    assert variables["runtime_model_src"].startswith("/srv/")
 
 
 def test_its_settings_show_every_setting_and_hold_when_uncommented(tmp_path: Path) -> None:
