@@ -28,6 +28,7 @@ MODULES = (
     "getent",
     "known_hosts",
     "lineinfile",
+    "ping",
     "replace",
     "shell",
     "slurp",

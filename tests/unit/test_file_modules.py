@@ -29,6 +29,7 @@ MODULES = (
     "getent",
     "known_hosts",
     "lineinfile",
+    "ping",
     "replace",
     "shell",
     "slurp",

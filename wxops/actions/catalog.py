@@ -52,7 +52,7 @@ def module(name: str, where: Origin | None = None) -> Module:
     """The module with this short or full name. Raises InputError with the nearest known one."""
     short = collections.short_name(name)
     if short is None or (short not in names() and short not in FOR_THE_ENGINE):
-        raise InputError(f"there is no module {name!r}", where=where, fix=_instead_of(name))
+        raise _unknown(name, where)
     return _module(short)
 
 
@@ -70,6 +70,14 @@ def collection(name: str, where: Origin | None = None) -> None:
     if name not in collections.names():
         fix = f"it has modules of {', '.join(collections.names())}"
         raise InputError(f"wxops has nothing of a collection {name!r}", where=where, fix=fix)
+
+
+def _unknown(name: str, where: Origin | None) -> InputError:
+    """A name that nobody has, or one that Ansible has."""
+    of = collections.of(name)
+    if of is None:
+        return InputError(f"there is no module {name!r}", where=where, fix=_instead_of(name))
+    return InputError(f"{name!r} is a module of {of}, but wxops does not have it yet", where=where)
 
 
 def _instead_of(name: str) -> str:

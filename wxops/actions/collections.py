@@ -1,7 +1,7 @@
 """The collections whose modules wxops has, and the names of their modules: a module's full name says where it is from.
 
-Names that wxops has no module for do no harm here: they are what Ansible's collections have, for when it gets one. A
-module that stands in none of them is our own, and has no other name than its short one.
+Names that wxops has no module for are what Ansible's collections have: who writes one is told that it is not there yet.
+A module that stands in none of them is our own, and has no other name than its short one.
 """
 
 from __future__ import annotations
@@ -93,3 +93,9 @@ def full_name(short: str) -> str:
     if short in BUILTIN:
         return f"ansible.builtin.{short}"
     return next((f"{collection}.{short}" for collection, has in COLLECTIONS.items() if short in has), short)
+
+
+def of(name: str) -> str | None:
+    """The collection that has a module of this short or full name; None when none does."""
+    short = short_name(name)
+    return full_name(short).rpartition(".")[0] or None if short else None
