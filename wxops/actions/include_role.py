@@ -32,12 +32,13 @@ def include_role(
     apply: keywords (tags, become...) for its tasks.
     public: let the rest of the play see its variables.
     allow_duplicates: accepted for Ansible's sake.
-    rolespec_validate: accepted for Ansible's sake.
+    rolespec_validate: hold its variables against its argument spec before its first task.
     """
     parts = {
         "tasks_from": tasks_from,
         "vars_from": vars_from,
         "defaults_from": defaults_from,
         "handlers_from": handlers_from,
+        "validate": rolespec_validate,
     }
     return {"changed": False, "_include": {"role": name, "parts": parts, "apply": apply, "public": public}}

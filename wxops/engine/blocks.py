@@ -80,12 +80,12 @@ class BlockRun:
             states[host].failed = True
 
     def _role(self, block: Block, name: str, hosts: list[str]) -> None:
-        """A role of `roles:` or a dependency: not again where it ran with the same parameters."""
+        """A role of `roles:` or a dependency: not again where a task of it ran with the same parameters."""
         states = self.context.states
-        fresh = [host for host in hosts if name not in states[host].roles_run]
-        self._block(block, fresh)
-        if any(self.context.options.selects(self._tasks.tags(task)) for task in block.tasks()):
-            for host in fresh:
+        fresh = {host: states[host].tasks_run for host in hosts if name not in states[host].roles_run}
+        self._block(block, list(fresh))
+        for host, before in fresh.items():
+            if states[host].tasks_run > before:
                 states[host].roles_run.add(name)
 
     def _include(self, task: Task, results: dict[str, dict[str, object]]) -> None:

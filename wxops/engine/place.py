@@ -10,7 +10,7 @@ from wxops.engine.become import become_for
 from wxops.engine.values import number
 from wxops.errors import InputError
 from wxops.playbook.plays import Common, Task
-from wxops.playbook.task_loader import may_be_anything
+from wxops.playbook.task_arguments import may_be_anything
 from wxops.playbook.templating import Templar
 from wxops.transport.options import Become
 

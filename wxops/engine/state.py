@@ -43,6 +43,11 @@ class HostState:
     def takes_part(self) -> bool:
         return not (self.failed or self.unreachable or self.ended)
 
+    @property
+    def tasks_run(self) -> int:
+        """How many tasks were done so far, failed ones too; skipped ones were not."""
+        return self.counts["ok"] + self.counts["failed"] + self.counts["rescued"] + self.counts["unreachable"]
+
     def begin_play(self) -> None:
         """What was of the last play is over."""
         if self.forgiven:

@@ -150,7 +150,7 @@ class TaskRun:
             state.failed = status != "unreachable"
             state.unreachable = status == "unreachable"
             state.registered["ansible_failed_task"] = {
-                "name": host_task.label, "action": task.module, "args": task.arguments, "path": str(task.origin),
+                "name": _own_name(host_task), "action": task.module, "args": task.arguments, "path": str(task.origin),
             }  # fmt: skip
             state.registered["ansible_failed_result"] = registered(result)
         if task.module != "include_tasks" or status != "ok":  # counted when its files are read, each of them
@@ -247,3 +247,9 @@ def _failed(error: Exception) -> dict[str, Any]:
     if isinstance(error, OSError):
         return {"failed": True, "changed": False, "msg": f"{error.filename or 'the controller'}: {error.strerror}"}
     return {"failed": True, "changed": False, "msg": crash.sentence(error)}
+
+
+def _own_name(host_task: HostTask) -> str:
+    """A task's name without its role's."""
+    role = host_task.task.common.role
+    return host_task.label.removeprefix(f"{role.name} : ") if role else host_task.label

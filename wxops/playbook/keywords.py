@@ -51,6 +51,7 @@ INCLUDE = frozenset({
     "local_action", "args", "loop", "loop_control", "register", "notify", "listen",
 })  # fmt: skip
 ROLE = COMMON | {"role"}
+META = COMMON | {"allow_duplicates", "argument_specs", "dependencies", "galaxy_info"}
 LOOP_CONTROL = frozenset({"loop_var", "index_var", "label", "pause", "extended", "extended_allitems", "break_when"})
 
 LISTS = frozenset({"tasks", "pre_tasks", "post_tasks", "handlers", "roles", "block", "rescue", "always"})

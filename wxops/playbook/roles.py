@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from wxops.errors import InputError, Origin
-from wxops.playbook import source
+from wxops.playbook import keywords, source
+from wxops.playbook.signature import boolean
+from wxops.playbook.source import SourceDict, SourceList
 
 SUFFIXES = (".yml", ".yaml", ".json", "")
+GALAXY = ("src", "scm", "version", "name")
+"""What an entry of `dependencies` says to ansible-galaxy when it has a source."""
 
 
 def find(name: str, search: Sequence[Path], where: Origin | None) -> Path:
@@ -49,11 +53,41 @@ def meta(role: Path) -> Mapping[str, Any]:
     """What meta/main.yml says of a role."""
     path = part(role, "meta")
     found = source.load_file(path) if path else None
-    if found is not None and not isinstance(found, dict):
+    if found is None:
+        return {}
+    if not isinstance(found, SourceDict):
         raise InputError("meta of a role should be a mapping", where=str(path))
-    return found or {}
+    keywords.check(found, keywords.META, "role's meta")
+    return found
+
+
+def allows_duplicates(role: Path) -> bool:
+    """May a role run again in a play with the same parameters?"""
+    said = meta(role)
+    try:
+        return boolean(said.get("allow_duplicates") or False)
+    except ValueError as error:
+        raise InputError(f"allow_duplicates {error}", where=getattr(said, "origin", None)) from None
 
 
 def dependencies(role: Path) -> list[Any]:
     """The roles that meta/main.yml says must run first."""
-    return list(meta(role).get("dependencies") or [])
+    said = meta(role)
+    found = said.get("dependencies")
+    if not found:
+        return []
+    if not isinstance(found, SourceList):
+        raise InputError("dependencies of a role should be a list", where=getattr(found, "origin", str(role)))
+    return [_named(entry) for entry in found]
+
+
+def _named(entry: Any) -> Any:
+    """An entry as galaxy writes it has a source: its last part is the name, if there is no other."""
+    if not isinstance(entry, SourceDict) or "src" not in entry or "role" in entry:
+        return entry
+    named = SourceDict(entry.origin)
+    named.update({key: value for key, value in entry.items() if key not in GALAXY})
+    named.keys_at.update(entry.keys_at)
+    source_name = str(entry["src"]).rpartition("/")[2].partition(",")[0]
+    named.setdefault("role", entry.get("name") or source_name.removesuffix(".git").removesuffix(".tar.gz"))
+    return named

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from wxops.errors import InputError, Origin
-from wxops.playbook import defaults, keywords, roles, source
+from wxops.playbook import defaults, keywords, role_spec, roles, source
 from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.plays import Block, Common, Loop, Node, Role, Task, as_list, said
-from wxops.playbook.signature import Signature
-from wxops.playbook.source import SourceDict, SourceList, SourceStr
+from wxops.playbook.signature import Signature, boolean
+from wxops.playbook.source import SourceDict, SourceList
+from wxops.playbook.task_arguments import action_of, arguments_of, is_open, may_be_anything
 from wxops.playbook.templating import check_condition, check_syntax
 
 STATIC = frozenset({"import_tasks", "import_role"})
@@ -67,7 +68,7 @@ class Tasks:
     """The tasks of one file; `directory` is the playbook's, `file` where relative names start.
 
     variables: those of the play, for names in imports. handlers, imported: those of the roles that were met on the
-    way, and these roles.
+    way, and these roles. within: the roles being read, each with its file of tasks: none may need itself.
     """
 
     known: Known
@@ -76,6 +77,7 @@ class Tasks:
     variables: Mapping[str, Any] = field(default_factory=dict)
     handlers: list[tuple[Task, ...]] = field(default_factory=list)
     imported: list[Role] = field(default_factory=list)
+    within: tuple[tuple[Path, str], ...] = ()
 
     def nodes(self, entries: Any, common: Common) -> tuple[Node, ...]:
         """A list of tasks and blocks; None is an empty one."""
@@ -116,7 +118,7 @@ class Tasks:
             return self._static(short, value, mapping, inside, where)
         module = self.known.modules(name, where)
         default = defaults.defaults_of(inside.module_defaults, module.name, self.known)
-        arguments = _arguments(module.signature, value, mapping, where, default)
+        arguments = arguments_of(module.signature, value, mapping, where, default)
         if short in DYNAMIC and isinstance(arguments, SourceDict):
             _check_apply(arguments)
         _check_async(mapping, module)
@@ -136,7 +138,7 @@ class Tasks:
             rollback=mapping.get("rollback"),
             async_limit=mapping.get("async"),
             poll=mapping.get("poll"),
-            defaults=default if _is_open(arguments, default) else (),
+            defaults=default if is_open(arguments, default) else (),
             outer=common,
             **conditions,
         )
@@ -145,7 +147,7 @@ class Tasks:
         """(the key in the task, the module's name, what stands behind it)."""
         for key in ("action", "local_action"):
             if key in mapping:
-                return key, *_action(mapping, key)
+                return key, *action_of(mapping, key)
         candidates = [k for k in mapping if k not in keywords.TASK and not str(k).startswith("with_")]
         if not candidates:
             raise InputError("a task without a module", where=mapping.origin)
@@ -180,6 +182,7 @@ class Tasks:
         wanted = given.get("name") or given.get("role")
         if not wanted:
             raise InputError("import_role needs name", where=where)
+        parts["validate"] = boolean(render(given.get("rolespec_validate", True)))
         role, tasks = self.role(str(render(wanted)), {}, inside, where, **parts)
         self.imported.append(role)
         return Block(mapping.origin, tasks)
@@ -198,7 +201,7 @@ class Tasks:
 
     def _inside(self, path: Path) -> Tasks:
         """The same for another file; what it meets of roles is met here."""
-        return Tasks(self.known, self.directory, path, self.variables, self.handlers, self.imported)
+        return replace(self, file=path)
 
     # -- roles --------------------------------------------------------------------------------------------------------
 
@@ -218,20 +221,23 @@ class Tasks:
             params = {key: value for key, value in mapping.items() if key not in keywords.ROLE}
             inside = common.inner({key: value for key, value in mapping.items() if key != "name"})
             named = str(self.known.render(name, self.variables))
-            role, tasks = self.role(named, params, inside, where, needed_by=needed_by)
-            again = roles.meta(role.path).get("allow_duplicates")
             own = {key: value for key, value in mapping.items() if key in {*params, "when", "tags", "vars"}}
-            nodes.append(Block(where or Origin(str(self.file)), tasks, once=None if again else f"{role.path} {own!r}"))
+            role, tasks = self.role(named, params, inside, where, needed_by=needed_by, once=repr(own))
+            nodes.append(Block(where or Origin(str(self.file)), tasks))
             used.append(role)
         return nodes, used
 
     def role(
         self, name: str, params: dict[str, Any], common: Common, where: Origin | None, *, tasks_from: str = "main",
         handlers_from: str = "main", vars_from: str = "main", defaults_from: str = "main",
-        needed_by: Role | None = None,
+        needed_by: Role | None = None, validate: bool = True, once: str | None = None,
     ) -> tuple[Role, tuple[Node, ...]]:  # fmt: skip
-        """A role and its tasks, after those of the roles that it depends on."""
+        """A role and its tasks, after those of the roles that it depends on.
+
+        once: what stands beside its name in `roles:`; with the same it runs once, unless it allows duplicates.
+        """
         path = roles.find(name, [self.directory / "roles", *self.known.roles_path, self.directory], where)
+        within = self._within(path, tasks_from, where)
         outer = common.role
         role = Role(
             path.name, path, {}, roles.variables(path, "vars", vars_from, self.known.read), params,
@@ -239,14 +245,25 @@ class Tasks:
         )  # fmt: skip
         defaults = roles.variables(path, "defaults", defaults_from, self.known.read)
         role = replace(role, defaults=defaults)
-        before, needed = self.roles(roles.dependencies(path), common, role)
+        before, needed = within.roles(roles.dependencies(path), common, role)
         role = _complete(role, needed_by or outer, needed)
         inside = replace(common, role=role)
-        tasks = self._part(path, "tasks", tasks_from, inside)
+        tasks = within._part(path, "tasks", tasks_from, inside)
         if tasks is None and tasks_from != "main":
             raise InputError(f"role {name} has no tasks/{tasks_from}", where=where)
         self._add_handlers(path, handlers_from, inside)
-        return role, (*before, *(tasks or ()))
+        checks = role_spec.validation(replace(role, params=params), tasks_from, inside) if validate else ()
+        own: tuple[Node, ...] = (*checks, *(tasks or ()))
+        if once is not None and not roles.allows_duplicates(path):
+            own = (Block(where or Origin(str(self.file)), own, once=f"{path} {once}"),)
+        return role, (*before, *own)
+
+    def _within(self, role: Path, tasks_from: str, where: Origin | None) -> Tasks:
+        """The same inside a role. Raises InputError for one that needs itself."""
+        if (role, tasks_from) in self.within:
+            chain = " -> ".join([*(path.name for path, _ in self.within), role.name])
+            raise InputError(f"a role needs itself: {chain}", where=where)
+        return replace(self, within=(*self.within, (role, tasks_from)))
 
     def _part(self, role: Path, folder: str, name: str, common: Common) -> tuple[Node, ...] | None:
         path = roles.part(role, folder, name)
@@ -267,7 +284,7 @@ def _complete(role: Role, outer: Role | None, needed: Sequence[Role]) -> Role:
         defaults=_merged(*(each.defaults for each in (*needed, *outwards)), role.defaults),
         vars=_merged(*(each.vars for each in (*outwards, *needed)), role.vars),
         params=_merged(*(each.params for each in outwards), role.params),
-        dependencies=tuple(each.name for each in needed),
+        dependencies=tuple(name for each in needed for name in (each.name, *each.dependencies)),
     )
 
 
@@ -285,54 +302,6 @@ def _short(name: str) -> str:
     return name.removeprefix("ansible.builtin.").removeprefix("ansible.legacy.")
 
 
-def _action(mapping: SourceDict, key: str) -> tuple[str, Any]:
-    """`action: module args` or a mapping with `module`: the module's name and its arguments."""
-    value = mapping[key]
-    if isinstance(value, SourceDict) and "module" in value:
-        rest = SourceDict(value.origin)
-        rest.update({k: v for k, v in value.items() if k != "module"})
-        rest.keys_at.update(value.keys_at)
-        return str(value["module"]), rest
-    name, _, text = str(value).partition(" ")
-    return name, SourceStr(text, mapping.at(key)) if text else None
-
-
-def _is_open(arguments: Any, default: Sequence[Any]) -> bool:
-    """Must a host be known before defaults and arguments can be put together?"""
-    return bool(default) and not all(isinstance(each, SourceDict) for each in (arguments, *default))
-
-
-def _arguments(
-    signature: Signature, value: Any, mapping: SourceDict, where: Origin, default: Sequence[Any] = ()
-) -> Any:
-    """The task's arguments over its defaults, checked as far as they are not templates; one may stand for them all."""
-    extra = mapping.get("args")
-    whole = extra if isinstance(extra, SourceStr) else value
-    if isinstance(whole, SourceStr) and whole.startswith("{{") and signature.free_form is None:
-        if extra and value:
-            raise InputError("`args` as a template goes with no other arguments", where=mapping.at("args"))
-        return whole
-    given = SourceDict(where)
-    if isinstance(value, SourceDict):
-        given.update(value)
-        given.keys_at.update(value.keys_at)
-    elif isinstance(value, str) and value:
-        given.update(signature.free(SourceStr(value, getattr(value, "origin", where)), where))
-    elif value is not None and value != "":
-        raise InputError(f"{signature.module} takes a mapping of arguments, not {value!r}", where=where)
-    if isinstance(extra, SourceDict):
-        given.update(extra)
-        given.keys_at.update(extra.keys_at)
-    elif extra is not None:
-        raise InputError("`args` should be a mapping", where=mapping.at("args"))
-    if _is_open(given, default):
-        signature.check_each(given, where, may_be_anything)
-        return given
-    whole = defaults.merged(default, given) if default else given
-    signature.check(whole, where, may_be_anything)
-    return whole
-
-
 def _check_apply(arguments: SourceDict) -> None:
     """`apply` of an include takes what a block takes."""
     apply = arguments.get("apply")
@@ -346,15 +315,6 @@ def _check_async(mapping: SourceDict, module: ModuleInfo) -> None:
     if limit and not module.supports_async and not (may_be_anything(limit) or str(limit) == "0"):
         fix = "only what runs wholly on the host can go on there by itself"
         raise InputError(f"{module.name} does not support async", where=mapping.at("async"), fix=fix)
-
-
-def may_be_anything(value: Any) -> bool:
-    """Can this only be judged when it has been rendered?"""
-    if isinstance(value, str):
-        return has_template(value)
-    if isinstance(value, dict):
-        return any(may_be_anything(item) for item in value.values())
-    return isinstance(value, list) and any(may_be_anything(item) for item in value)
 
 
 def _loop(mapping: SourceDict, lookup: str | None) -> Loop | None:

@@ -1,0 +1,69 @@
+"""The arguments of a task as they stand in YAML: after the module's name, in `args`, and in module_defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from wxops.errors import InputError, Origin
+from wxops.playbook.defaults import merged
+from wxops.playbook.jinja.embedded import has_template
+from wxops.playbook.signature import Signature
+from wxops.playbook.source import SourceDict, SourceStr
+
+
+def action_of(mapping: SourceDict, key: str) -> tuple[str, Any]:
+    """`action: module args` or a mapping with `module`: the module's name and its arguments."""
+    value = mapping[key]
+    if isinstance(value, SourceDict) and "module" in value:
+        rest = SourceDict(value.origin)
+        rest.update({k: v for k, v in value.items() if k != "module"})
+        rest.keys_at.update(value.keys_at)
+        return str(value["module"]), rest
+    name, _, text = str(value).partition(" ")
+    return name, SourceStr(text, mapping.at(key)) if text else None
+
+
+def is_open(arguments: Any, default: Sequence[Any]) -> bool:
+    """Must a host be known before defaults and arguments can be put together?"""
+    return bool(default) and not all(isinstance(each, SourceDict) for each in (arguments, *default))
+
+
+def arguments_of(
+    signature: Signature, value: Any, mapping: SourceDict, where: Origin, default: Sequence[Any] = ()
+) -> Any:
+    """The task's arguments over its defaults, checked as far as they are not templates; one may stand for them all."""
+    extra = mapping.get("args")
+    whole = extra if isinstance(extra, SourceStr) else value
+    if isinstance(whole, SourceStr) and whole.startswith("{{") and signature.free_form is None:
+        if extra and value:
+            raise InputError("`args` as a template goes with no other arguments", where=mapping.at("args"))
+        return whole
+    given = SourceDict(where)
+    if isinstance(value, SourceDict):
+        given.update(value)
+        given.keys_at.update(value.keys_at)
+    elif isinstance(value, str) and value:
+        given.update(signature.free(SourceStr(value, getattr(value, "origin", where)), where))
+    elif value is not None and value != "":
+        raise InputError(f"{signature.module} takes a mapping of arguments, not {value!r}", where=where)
+    if isinstance(extra, SourceDict):
+        given.update(extra)
+        given.keys_at.update(extra.keys_at)
+    elif extra is not None:
+        raise InputError("`args` should be a mapping", where=mapping.at("args"))
+    if is_open(given, default):
+        signature.check_each(given, where, may_be_anything)
+        return given
+    whole = merged(default, given) if default else given
+    signature.check(whole, where, may_be_anything)
+    return whole
+
+
+def may_be_anything(value: Any) -> bool:
+    """Can this only be judged when it has been rendered?"""
+    if isinstance(value, str):
+        return has_template(value)
+    if isinstance(value, dict):
+        return any(may_be_anything(item) for item in value.values())
+    return isinstance(value, list) and any(may_be_anything(item) for item in value)
