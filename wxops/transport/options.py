@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shlex
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from wxops.errors import InputError
 
+NUMBERS = {"port": "ansible_port", "timeout": "ansible_timeout", "keepalive": "wxops_keepalive"}
+LAST_PORT = 65535
 INTERPRETERS = ("python3", "/usr/bin/python3", "/usr/libexec/platform-python", "/usr/local/bin/python3")
 
 
@@ -66,11 +69,7 @@ def connection_options(name: str, variables: Mapping[str, Any], **defaults: Any)
         "keepalive": first("wxops_keepalive"),
     }
     found = {key: value for key, value in found.items() if value is not None}
-    if "port" in found:
-        found["port"] = int(found["port"])
-    for seconds in ("timeout", "keepalive"):
-        if seconds in found:
-            found[seconds] = float(found[seconds])
+    found.update({key: _number(name, key, value) for key, value in found.items() if key in NUMBERS})
     arguments = " ".join(str(value) for key in ("ansible_ssh_common_args", "ansible_ssh_extra_args")
                          if (value := variables.get(key)))  # fmt: skip
     return ConnectionOptions(
@@ -82,9 +81,30 @@ def connection_options(name: str, variables: Mapping[str, Any], **defaults: Any)
     )
 
 
+def _number(name: str, key: str, value: Any) -> float:
+    """A port, or seconds above 0. Raises InputError, which fails this host alone."""
+    wanted = f"a whole number from 1 to {LAST_PORT}" if key == "port" else "a number of seconds above 0"
+    try:
+        number = int(value) if key == "port" else float(value)
+    except (TypeError, ValueError):
+        number = 0
+    if not 0 < number <= (LAST_PORT if key == "port" else threading.TIMEOUT_MAX):
+        raise InputError(f"{NUMBERS[key]} of {name} is {wanted}, not {value!r}")
+    return number
+
+
+def _words(arguments: str, name: str) -> list[str]:
+    try:
+        return shlex.split(arguments)
+    except ValueError as error:
+        raise InputError(
+            f"the SSH arguments of {name} cannot be taken apart: {str(error).lower()}: {arguments}"
+        ) from None
+
+
 def ssh_settings(arguments: str, name: str) -> tuple[tuple[str, str], ...]:
     """The settings in `ansible_ssh_common_args`: -o Key=value, -J hop, -i file, -F file, -p port, -l user."""
-    words, settings = shlex.split(arguments), []
+    words, settings = _words(arguments, name), []
     letters = {"-J": "ProxyJump", "-i": "IdentityFile", "-p": "Port", "-l": "User", "-F": "ConfigFile"}
     while words:
         word = words.pop(0)
@@ -96,5 +116,6 @@ def ssh_settings(arguments: str, name: str) -> tuple[tuple[str, str], ...]:
             raise InputError(f"ansible_ssh_common_args of {name}: {word!r} is not understood", fix=fix)
         value = value or (words.pop(0) if words else "")
         key, _, text = value.replace("=", " ", 1).partition(" ") if flag == "-o" else (letters[flag], "", value)
-        settings.append((key, text.strip().strip('"')))
+        text = text.strip().strip('"')
+        settings.append((key, str(_number(name, "port", text)) if key.lower() == "port" else text))
     return tuple(settings)

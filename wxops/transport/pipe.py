@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 
 import paramiko
 
+from wxops.errors import HostUnreachable
 from wxops.transport.ssh import SSHSession
 
 CHUNK = 64 * 1024
@@ -72,14 +73,17 @@ class LocalPipe(Pipe):
     """A command on this machine (`connection: local`)."""
 
     def __init__(self, argv: list[str]) -> None:
-        self._process = subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            raise HostUnreachable(f"{argv[0]} is not installed on this machine", where="connection local") from None
         self._poll = select.poll()
         self._open = {stream.fileno() for stream in (self._process.stdout, self._process.stderr) if stream}
         for descriptor in self._open:

@@ -149,7 +149,7 @@ class SSHSession:
             return before.transport.open_channel("direct-tcpip", (host, port), ("", 0), timeout=self._options.timeout)
         command = connection.ssh_config.get("proxycommand", "none")
         if command.lower() != "none":
-            return paramiko.ProxyCommand(command)
+            return _proxy(command, self._options.name)
         return PromptSocket(fileno=socket.create_connection((host, port), timeout=self._options.timeout).detach())
 
     def _refused(self, connection: fabric.Connection, error: Exception) -> HostUnreachable:
@@ -171,6 +171,16 @@ class SSHSession:
             f"{connection.host}:{connection.port}{hop} cannot be reached: {_reason(error)}",
             fix=f"is it up, and is that its address? try: ssh -p {connection.port} {connection.user}@{connection.host}",
         )
+
+
+def _proxy(command: str, name: str) -> paramiko.ProxyCommand:
+    try:
+        return paramiko.ProxyCommand(command)
+    except (OSError, ValueError) as error:
+        raise HostUnreachable(
+            f"the ProxyCommand of {name} cannot be run: {_reason(error)}: {command}",
+            fix="it is run without a shell: a program and its arguments",
+        ) from None
 
 
 def _address(hop: str) -> tuple[str, str | None, int | None]:
