@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from wxops.playbook.inventory import Inventory
     from wxops.playbook.vault import VaultKeys
 
-VAULT = flags.VARIABLES[1:]  # without -e, which says nothing about an inventory
 PLAYBOOK_DIR = click.option(
     "--playbook-dir",
     metavar="DIR",
@@ -35,7 +34,7 @@ def inventory() -> None:
 @click.option("--host", metavar="HOST", shell_complete=completion.hosts, help="Only the variables of this host.")
 @click.option("--yaml", "as_yaml", is_flag=True, help="As an inventory file in YAML; otherwise JSON.")
 @PLAYBOOK_DIR
-@flags.options(flags.INVENTORY, flags.LIMIT, VAULT)
+@flags.options(flags.INVENTORY, flags.LIMIT, flags.VAULT)
 def list_(pattern: str, host: str | None, as_yaml: bool, playbook_dir: str, limit: str | None, **given: Any) -> None:
     """List the hosts of PATTERN, their groups and variables.
 
@@ -58,7 +57,7 @@ def list_(pattern: str, host: str | None, as_yaml: bool, playbook_dir: str, limi
 @click.argument("group", default="all", shell_complete=completion.hosts)
 @click.option("--vars", "show_vars", is_flag=True, help="Variables too.")
 @PLAYBOOK_DIR
-@flags.options(flags.INVENTORY, VAULT)
+@flags.options(flags.INVENTORY, flags.VAULT)
 def graph(group: str, show_vars: bool, playbook_dir: str, **given: Any) -> None:
     """Draw the tree of GROUP, by default all."""
     from wxops.playbook.inventory_listing import Tree
@@ -98,14 +97,7 @@ def _inventory(given: dict[str, Any], keys: VaultKeys | None = None) -> Inventor
 
     settings = Settings.load()
     sources = flags.inventory_sources(given["inventory"], settings)
-    known = Inventory.load(sources, _keys(given, settings.vault_password_file) if keys is None else keys)
+    known = Inventory.load(sources, flags.vault_keys_of(given, settings) if keys is None else keys)
     for name in known.clashes:
         click.echo(f"warning: {name!r} is a host and a group; a pattern means the host", err=True)
     return known
-
-
-def _keys(given: dict[str, Any], default_file: str | None) -> VaultKeys:
-    from wxops.playbook.vault_passwords import vault_keys
-
-    files = given["vault_password_file"] or tuple(filter(None, [default_file]))
-    return vault_keys(given["vault_id"], files, given["ask_vault_pass"])

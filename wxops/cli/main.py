@@ -21,6 +21,7 @@ COMMANDS = {
     "rollback": ("runs", "rollback", "Take a run back."),
     "runs": ("runs", "runs", "What ran, by whom, and what it changed."),
     "inventory": ("inventory", "inventory", "Look at the inventory and reach its hosts."),
+    "vault": ("vault", "vault", "Encrypt, read and change secrets."),
     "init": ("init", "init", "Start a new project."),
     "doc": ("doc", "doc", "What a module does and takes."),
     "lab": ("lab", "lab", "Real hosts on this machine, to try things on."),

@@ -22,9 +22,22 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 FILE: dict[str, Any] = {"metavar": "FILE", "shell_complete": completion.files}
+
+
+def without(why: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    """For a flag of ansible-playbook's that has no meaning here: it is refused, never passed over."""
+
+    def refuse(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value:
+            raise InputError(f"{parameter.opts[-1]}: {why}")
+
+    return refuse
+
+
 INVENTORY = click.option(
     "-i",
     "--inventory",
+    "--inventory-file",
     "inventory",
     multiple=True,
     metavar="INV",
@@ -35,58 +48,72 @@ LIMIT = click.option("-l", "--limit", metavar="PATTERN", shell_complete=completi
 CONNECTION = [
     click.option("-u", "--user", "remote_user", metavar="USER", help="Log in as this user."),
     click.option("--private-key", "--key-file", "private_key", **FILE, help="Log in with this key."),
+    click.option("-c", "--connection", metavar="KIND", help="ssh or local."),
+    click.option("--ssh-common-args", metavar="ARGS", help="ssh's own: -o Key=value, -J, -i, -F, -p, -l."),
+    click.option("--ssh-extra-args", metavar="ARGS", help="More of them."),
+    *(
+        click.option(f"--{name}-extra-args", hidden=True, expose_value=False, callback=without(f"{name} is not used"))
+        for name in ("sftp", "scp")
+    ),
     click.option("-k", "--ask-pass", is_flag=True, help="Ask for the login password."),
-    click.option("--connection-password-file", **FILE, help="Read the login password from a file."),
+    click.option(
+        "--connection-password-file", "--conn-pass-file", "connection_password_file",
+        **FILE, help="Read the login password from a file or script.",
+    ),
     click.option("-b", "--become", is_flag=True, default=None, help="Become another user (root) with sudo."),
+    click.option("--become-method", metavar="METHOD", help="How to become that user (sudo)."),
     click.option("--become-user", metavar="USER", help="The user to become."),
     click.option("-K", "--ask-become-pass", is_flag=True, help="Ask for sudo's password."),
-    click.option("--become-password-file", **FILE, help="Read sudo's password from a file."),
     click.option(
-        "--accept-new",
-        is_flag=True,
-        default=None,
-        help="Record keys of unknown hosts; a changed key always stops.",
+        "--become-password-file", "--become-pass-file", "become_password_file",
+        **FILE, help="Read sudo's password from a file or script.",
+    ),
+    click.option(
+        "--accept-new", is_flag=True, default=None, help="Record keys of unknown hosts; a changed key always stops."
     ),
     click.option("-T", "--timeout", type=float, metavar="SECONDS", help="For each hop to answer."),
     click.option("-f", "--forks", type=click.IntRange(1), metavar="N", help="Hosts worked on at the same time (50)."),
-]
+]  # fmt: skip
+VAULT = [
+    click.option("--vault-id", multiple=True, metavar="LABEL@SOURCE", help="A vault password; may repeat."),
+    click.option(
+        "--vault-password-file", "--vault-pass-file", "vault_password_file",
+        multiple=True, **FILE, help="A file or script.",
+    ),
+    click.option("-J", "--ask-vault-pass", "--ask-vault-password", is_flag=True, help="Ask for the vault password."),
+]  # fmt: skip
 VARIABLES = [
     click.option(
         "-e", "--extra-vars", multiple=True, metavar="VARS", help="key=value, YAML, JSON or @FILE; may repeat."
     ),
-    click.option("--vault-id", multiple=True, metavar="LABEL@SOURCE", help="A vault password; may repeat."),
-    click.option(
-        "--vault-password-file",
-        "--vault-pass-file",
-        "vault_password_file",
-        multiple=True,
-        **FILE,
-        help="A file or script.",
-    ),
-    click.option("-J", "--ask-vault-pass", is_flag=True, help="Ask for the vault password."),
+    *VAULT,
 ]
 OUTPUT = [
     click.option(
         "--output", type=click.Choice(["live", "plain", "jsonl"]), help="live on a terminal, plain in a pipe."
     ),
     click.option(
-        "-v",
-        "--verbose",
-        "verbosity",
-        count=True,
-        help="Show results, and what commands print while they run.",
+        "-v", "--verbose", "verbosity", count=True, help="Show results, and what commands print while they run."
     ),
 ]
 PLAYBOOK = [
     click.option("-t", "--tags", multiple=True, metavar="TAGS", help="Only tasks with these tags."),
     click.option("--skip-tags", multiple=True, metavar="TAGS", help="Not the tasks with these tags."),
+    click.option("--start-at-task", metavar="NAME", help="Begin with the task of that name; * and ? stand for others."),
+    click.option("--step", is_flag=True, help="Ask before each task."),
     click.option("--force-handlers", is_flag=True, help="Run notified handlers even where a task failed."),
     click.option("-C", "--check", is_flag=True, help="Change nothing; say what would change."),
     click.option("-D", "--diff", is_flag=True, help="Show what changes in files and settings."),
+    click.option("--flush-cache", is_flag=True, help="Forget the facts of earlier runs."),
     click.option("--list-tasks", is_flag=True, help="List the tasks and stop."),
+    click.option("--list-tags", is_flag=True, help="List the tags and stop."),
     click.option("--list-hosts", is_flag=True, help="List the hosts and stop."),
     click.option("--syntax-check", is_flag=True, help="Read everything, refuse what is wrong, and stop."),
-]
+    click.option(
+        "-M", "--module-path", multiple=True, hidden=True, expose_value=False,
+        callback=without("modules of your own are not loaded from a path; CONTRIBUTING.md says how to add one"),
+    ),
+]  # fmt: skip
 
 
 def options(*groups: Any) -> Callable[[Command], Command]:
@@ -110,22 +137,42 @@ def run_options(flags: dict[str, Any], settings: Settings) -> RunOptions:
         value = flags.get(name)
         return setting if value in (None, False, ()) else value
 
-    vault = _vault(flags, settings)
+    vault = vault_keys_of(flags, settings)
     roles = [Path(path) for path in settings.roles_path]
+    password = _password(
+        flags.get("ask_pass") or settings.ask_pass,
+        given("connection_password_file", settings.connection_password_file),
+        "SSH password: ",
+    )
+    become_file = given("become_password_file", settings.become_password_file)
     return RunOptions(
         limit=flags.get("limit"),
-        tags=_tags(flags.get("tags")), skip_tags=_tags(flags.get("skip_tags")),
+        tags=_tags(given("tags", settings.tags)), skip_tags=_tags(given("skip_tags", settings.skip_tags)),
         extra_vars=extra_vars(flags.get("extra_vars") or (), vault),
-        forks=given("forks", settings.forks), check=bool(flags.get("check")), diff=bool(flags.get("diff")),
-        force_handlers=bool(flags.get("force_handlers")),
-        verbosity=flags.get("verbosity") or 0, become=given("become"), become_user=flags.get("become_user"),
-        become_password=_become_password(flags, settings),
-        password=_password(flags.get("ask_pass"), flags.get("connection_password_file"), "login password: "),
-        remote_user=given("remote_user", settings.remote_user),
+        forks=given("forks", settings.forks), check=bool(flags.get("check")), diff=bool(given("diff", settings.diff)),
+        force_handlers=bool(given("force_handlers", settings.force_handlers)),
+        verbosity=flags.get("verbosity") or settings.verbosity,
+        become=given("become", settings.become or None),
+        become_user=given("become_user", settings.become_user),
+        become_method=given("become_method", settings.become_method),
+        become_password=_become_password(flags, settings, become_file, password),
+        password=password,
+        remote_user=given("remote_user", settings.remote_user), port=settings.remote_port,
         private_key=given("private_key", settings.private_key_file),
+        connection=given("connection", settings.connection),
+        ssh_common_args=given("ssh_common_args", settings.ssh_common_args),
+        ssh_extra_args=given("ssh_extra_args", settings.ssh_extra_args), ssh_args=settings.ssh_args,
+        interpreter=settings.interpreter,
         accept_new=bool(given("accept_new", settings.accept_new)), timeout=given("timeout", settings.timeout),
-        vault=vault, roles_path=(*roles, shared("playbooks") / "roles"),
+        vault=vault, roles_path=(*roles, shared("playbooks") / "roles", *usual_roles()),
+        start_at_task=flags.get("start_at_task"),
     )  # fmt: skip
+
+
+def usual_roles() -> list[Path]:
+    """Where ansible-galaxy puts roles, as far as they are there."""
+    places = ("~/.ansible/roles", "/usr/share/ansible/roles", "/etc/ansible/roles")
+    return [path for place in places if (path := Path(place).expanduser()).is_dir()]
 
 
 def records(settings: Settings | None = None) -> Path:
@@ -192,13 +239,11 @@ def _tags(values: Any) -> frozenset[str]:
 
 
 def _password(ask: Any, file: str | None, prompt: str) -> str | None:
-    """A password typed or read from a file; never from argv or the environment."""
+    """A password typed, or read from a file or script; never from argv or the environment."""
     if file:
-        path = Path(file).expanduser()
-        try:
-            return path.read_text(encoding="utf-8").rstrip("\r\n")
-        except OSError as error:
-            raise InputError(f"the password file cannot be read: {error.strerror}", where=file) from None
+        from wxops.playbook.vault_passwords import secret_of
+
+        return secret_of(file).decode("utf-8", "surrogateescape")
     if not ask:
         return None
     if not sys.stdin.isatty():
@@ -206,13 +251,22 @@ def _password(ask: Any, file: str | None, prompt: str) -> str | None:
     return getpass.getpass(prompt)
 
 
-def _become_password(flags: dict[str, Any], settings: Settings) -> str | None:
-    file = flags.get("become_password_file")
-    return _password(flags.get("ask_become_pass") or (settings.ask_become_pass and not file), file, "sudo password: ")
+def _become_password(
+    flags: dict[str, Any], settings: Settings, file: str | None, login_password: str | None
+) -> str | None:
+    """With -k and -K, an empty answer to the second is the answer to the first, as in Ansible."""
+    ask = flags.get("ask_become_pass") or (settings.ask_become_pass and not file)
+    also = " [defaults to SSH password]" if login_password else ""
+    return _password(ask, file, f"BECOME password{also}: ") or login_password if ask or file else None
 
 
-def _vault(flags: dict[str, Any], settings: Settings) -> VaultKeys:
+def vault_keys_of(
+    flags: dict[str, Any], settings: Settings, required: bool = False, prompt: Callable[[str], str] = getpass.getpass
+) -> VaultKeys:
+    """The vault passwords of the flags and settings. required: without any it is asked for."""
     from wxops.playbook.vault_passwords import vault_keys
 
+    ids = (*settings.vault_identity_list, *(flags.get("vault_id") or ()))
     files = flags.get("vault_password_file") or tuple(filter(None, [settings.vault_password_file]))
-    return vault_keys(flags.get("vault_id") or (), files, bool(flags.get("ask_vault_pass")))
+    ask = bool(flags.get("ask_vault_pass") or settings.ask_vault_pass or (required and not (ids or files)))
+    return vault_keys(ids, files, ask, prompt)

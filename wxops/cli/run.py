@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from wxops import __version__
 from wxops.cli import completion
 from wxops.cli import options as flags
 from wxops.errors import InputError
 
+if TYPE_CHECKING:
+    from wxops.engine.options import RunOptions
+    from wxops.engine.run import Project
+
 ALL = flags.options(flags.INVENTORY, flags.LIMIT, flags.PLAYBOOK, flags.VARIABLES, flags.CONNECTION, flags.OUTPUT)
+LISTINGS = ("syntax_check", "list_hosts", "list_tasks", "list_tags")
 
 
 @click.command()
 @click.argument("playbooks", nargs=-1, required=True, metavar="PLAYBOOK...", shell_complete=completion.files)
 @ALL
+@click.version_option(__version__, prog_name="wxops run")
 def run(playbooks: tuple[str, ...], **given: Any) -> int:
     """Run playbooks on the hosts of an inventory.
 
-    Exit codes are ansible-playbook's: 0 fine, 1 error, 2 a host failed, 4 a host was unreachable.
+    Takes ansible-playbook's flags. Exit codes are ansible-playbook's too: 0 fine, 1 error, 2 a host failed, 4 a host
+    was unreachable.
     """
     return execute([Path(name) for name in playbooks], given)
 
@@ -45,23 +54,40 @@ def own_or_shared(name: str) -> Path:
 def execute(playbooks: list[Path], given: dict[str, Any]) -> int:
     """Load everything, then list or run it."""
     from wxops.console.choose import console
-    from wxops.engine.run import Project, Run
-    from wxops.playbook.inventory import Inventory
+    from wxops.engine.run import Run
+    from wxops.engine.stepping import Stepping
     from wxops.playbook.settings import Settings
 
-    missing = next((path for path in playbooks if not path.is_file()), None)
+    settings = Settings.load()
+    listed = any(given[name] for name in LISTINGS)
+    if listed:
+        given.update(ask_pass=False, ask_become_pass=False)  # nobody logs in
+        settings = dataclasses.replace(settings, ask_pass=False, ask_become_pass=False)
+    project, sources = load(playbooks, given, settings)
+    options = project.options
+    if listed:
+        _list(project, playbooks, given)
+        return 0
+    for text in settings.notices:
+        click.echo(f"[WARNING]: {text}", err=True)
+    step = Stepping(_asked) if given["step"] else None
+    with console(given["output"] or settings.output, options, sys.stdout, settings) as show:
+        about = {"inventory": [str(Path(s).resolve()) if "," not in s else s for s in sources]}
+        return Run(project, show, flags.records(settings), about, prompt=_ask, step=step).execute()
+
+
+def load(playbooks: list[Path], given: dict[str, Any], settings: Any) -> tuple[Project, list[str]]:
+    """The project that the flags name, and its inventories as they were named."""
+    from wxops.engine.run import Project
+    from wxops.playbook.inventory import Inventory
+
+    missing = next((path for path in playbooks if not path.exists() or path.is_dir()), None)
     if missing is not None:
         raise InputError(f"there is no playbook {missing}", fix=_instead_of(missing))
-    settings = Settings.load()
-    sources = flags.inventory_sources(given.pop("inventory"), settings)
-    options = flags.run_options(given, settings)
-    project = Project.load(Inventory.load(sources, options.vault), [path.resolve() for path in playbooks], options)
-    if given["syntax_check"] or given["list_hosts"] or given["list_tasks"]:
-        _list(project, given)
-        return 0
-    with console(given["output"] or settings.output, options, sys.stdout) as show:
-        about = {"inventory": [str(Path(s).resolve()) if "," not in s else s for s in sources]}
-        return Run(project, show, flags.records(settings), about, prompt=_ask).execute()
+    sources = flags.inventory_sources(given["inventory"], settings)
+    options: RunOptions = flags.run_options(given, settings)
+    inventory = Inventory.load(sources, options.vault)
+    return Project.load(inventory, [path.resolve() for path in playbooks], options), sources
 
 
 def _instead_of(missing: Path) -> str | None:
@@ -71,17 +97,22 @@ def _instead_of(missing: Path) -> str | None:
     return f"there are {', '.join(there[:10])}{', ...' if there[10:] else ''}" if there else None
 
 
-def _list(project: Any, given: dict[str, Any]) -> None:
-    from wxops.console.listing import hosts_of, tasks_of
+def _list(project: Project, playbooks: list[Path], given: dict[str, Any]) -> None:
+    """--list-tags without tags of the operator's own lists all, also those that never run by themselves."""
+    from wxops.console.listing import listing
 
-    for path in project.playbooks:
-        click.echo(f"\nplaybook: {path}")
-    for number, play in enumerate(project.plays, 1):
-        lines = [*hosts_of(project, play, number, given["list_hosts"])]
-        if given["list_tasks"]:
-            lines += tasks_of(play, project.options)
-        if not given["syntax_check"] or given["list_hosts"] or given["list_tasks"]:
-            click.echo("\n".join(lines))
+    options = project.options
+    if given["list_tags"] and not (options.tags or options.skip_tags):
+        options = dataclasses.replace(options, tags=frozenset({"never", "all"}))
+    shown = {name: given[f"list_{name}"] for name in ("hosts", "tasks", "tags")}
+    for line in listing(project, list(map(str, playbooks)), options, **shown):
+        click.echo(line)
+
+
+def _asked(question: str) -> str:
+    """A question of --step."""
+    answer: str = click.prompt(question, default="", show_default=False, err=True)
+    return answer
 
 
 def _ask(question: Any) -> str:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from wxops.engine.events import Event
 
 if TYPE_CHECKING:
     from wxops.engine.options import RunOptions
+    from wxops.playbook.settings import Settings
 
 Console = Callable[[Event], None]
 
 
 @contextlib.contextmanager
-def console(output: str | None, options: RunOptions, out: TextIO) -> Iterator[Console]:
+def console(
+    output: str | None, options: RunOptions, out: TextIO, settings: Settings | None = None
+) -> Iterator[Console]:
     """The function that is told every event."""
     chosen = output or ("live" if out.isatty() else "plain")
     if chosen == "jsonl":
@@ -31,7 +35,12 @@ def console(output: str | None, options: RunOptions, out: TextIO) -> Iterator[Co
         return
     from wxops.console.plain import Plain
 
-    yield to_the_end(Plain(out, color=out.isatty(), diff=options.diff, verbosity=options.verbosity))
+    color = out.isatty() and not os.environ.get("NO_COLOR")
+    shown: dict[str, Any] = {}
+    if settings is not None:
+        color = color if settings.color is None else settings.color
+        shown = {name: getattr(settings, name) for name in ("show_ok", "show_skipped", "failed_to_stderr")}
+    yield to_the_end(Plain(out, color=color, diff=options.diff, verbosity=options.verbosity, **shown))
 
 
 def to_the_end(show: Console) -> Console:

@@ -1,93 +1,225 @@
-"""The layout that Ansible's users know: PLAY, TASK, a line a host, PLAY RECAP. For pipes, logs and quiet terminals."""
+"""The layout that Ansible's users and their scripts know, line for line: PLAY, TASK, a line a host, PLAY RECAP."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TextIO
 
 import click
 
-from wxops.console.diffs import unified
-from wxops.console.results import as_text, failure, printable, short, visible
-from wxops.engine.events import Event, Notice, Output, PlayStarted, Recap, TaskResult, TaskStarted
+from wxops.actions import catalog
+from wxops.console import ansible_text
+from wxops.console.results import printable
+from wxops.engine.events import (
+    Event,
+    Included,
+    Notice,
+    Output,
+    PlayStarted,
+    Recap,
+    Retrying,
+    RunStarted,
+    TaskResult,
+    TaskStarted,
+)
 
-WIDTH = 79
 COLORS = {"ok": "green", "changed": "yellow", "skipped": "cyan", "failed": "red", "unreachable": "bright_red",
-          "ignored": "bright_blue", "rescued": "magenta"}  # fmt: skip
+          "ignored": "red", "rescued": "red"}  # fmt: skip
+SHADES = {"+": "green", "-": "red", "@": "cyan"}
+WENT_WRONG = ("failed", "unreachable", "ignored", "rescued")
 
 
 class Plain:
-    """Writes events as lines. verbosity 1 shows results, 3 also tracebacks."""
+    """Writes events as lines. verbosity 1 shows results, 2 where tasks stand, 3 also diffs in results and tracebacks.
 
-    def __init__(self, out: TextIO, *, color: bool, diff: bool, verbosity: int) -> None:
-        self._out, self._color, self._diff, self._verbosity = out, color, diff, verbosity
+    show_ok, show_skipped: without one of them, a task that has no other lines is not named either. err: for warnings.
+    failed_to_stderr: failures go there too.
+    """
+
+    def __init__(
+        self, out: TextIO, *, color: bool, diff: bool, verbosity: int, err: TextIO | None = None,
+        show_ok: bool = True, show_skipped: bool = True, failed_to_stderr: bool = False,
+    ) -> None:  # fmt: skip
+        self._out, self._err = out, err or sys.stderr
+        self._color, self._diff, self._verbosity = color, diff, verbosity
+        self._show_ok, self._show_skipped, self._failed_to_stderr = show_ok, show_skipped, failed_to_stderr
+        self._started: dict[tuple[str, str], TaskStarted] = {}  # by task and host: how its banner reads
+        self._named: TaskStarted | None = None  # the task whose banner was written last
+        self._loops: set[tuple[str, str]] = set()
+        self._told: set[str] = set()
 
     def __call__(self, event: Event) -> None:
         match event:
+            case RunStarted() if self._verbosity > 1:
+                self._banner("PLAYBOOK: " + " ".join(Path(name).name for name in event.playbooks))
             case PlayStarted():
-                self._banner(f"PLAY [{event.name}]")
+                self._play(event)
             case TaskStarted():
-                self._banner(f"{'RUNNING HANDLER' if event.handler else 'TASK'} [{event.task}]")
+                self._task(event)
             case TaskResult():
                 self._result(event)
-            case Output():
+            case Included():
+                item = f" => (item={ansible_text.label(event.item)})" if event.item is not None else ""
+                self._line(f"included: {event.what} for {', '.join(event.hosts)}{item}", "cyan")
+            case Retrying():
+                self._line(
+                    f"FAILED - RETRYING: [{event.host}]: {event.task} ({event.left} retries left).", "bright_black"
+                )
+            case Output() if self._verbosity > 1:
                 self._line(f"{event.host} | {event.text}", "bright_black")
             case Notice():
-                self._line(f"[NOTICE] {event.text}", "bright_magenta")
+                self._warn(f"[WARNING]: {event.text}")
             case Recap():
                 self._recap(event)
             case _:
                 pass
         self._out.flush()
 
-    def _banner(self, text: str) -> None:
-        self._line("")
-        self._line(f"{text} ".ljust(WIDTH, "*"))
+    def _play(self, event: PlayStarted) -> None:
+        self._started.clear()
+        self._named = None
+        self._banner(f"PLAY [{event.name}]")
+        if not event.hosts:
+            self._line("skipping: no hosts matched", "cyan")
+
+    def _task(self, event: TaskStarted) -> None:
+        """Its banner, at once when it is shown whatever comes; one that hosts reach one by one is named once."""
+        going_on = self._named is not None and _same(self._named, event) and self._is_open(self._named)
+        self._started.update({(event.task, host): event for host in event.hosts})
+        if going_on:
+            return
+        self._named = None
+        if self._show_ok and self._show_skipped:
+            self._name(event)
+
+    def _is_open(self, event: TaskStarted) -> bool:
+        return any(self._started.get((event.task, host)) is event for host in event.hosts)
+
+    def _name(self, event: TaskStarted | None) -> None:
+        """The task's banner, unless it is the last one that was written."""
+        if event is None or (self._named is not None and _same(self._named, event)):
+            return
+        self._named = event
+        self._banner(f"{'RUNNING HANDLER' if event.handler else 'TASK'} [{event.task}]")
+        if self._verbosity > 1 and event.where:
+            self._line(f"task path: {event.where.rpartition(':')[0]}", "bright_black")
 
     def _result(self, event: TaskResult) -> None:
-        if self._diff and event.result.get("diff") and not (event.result.get("results") and not event.is_item):
-            for line in unified(event.result["diff"]):
-                self._line(line, {"+": "green", "-": "red", "@": "cyan"}.get(line[:1]))
-        for warning in event.result.get("warnings", []):
-            self._line(f"[WARNING]: {event.host}: {warning}", "bright_magenta")
-        if (
-            event.result.get("results") is not None
-            and not event.is_item
-            and event.status in ("ok", "changed", "skipped")
-        ):
+        key = (event.task, event.host)
+        started = self._started.get(key) if event.is_item else self._started.pop(key, None)
+        of_loop = not event.is_item and (key in self._loops or event.result.get("results") == [])
+        if event.is_item:
+            self._loops.add(key)
+        else:
+            self._loops.discard(key)
+        if (event.status == "ok" and not self._show_ok) or (event.status == "skipped" and not self._show_skipped):
             return
-        self._line(self._told(event), COLORS[event.status])
-        if event.status in ("failed", "unreachable") and event.where and not event.is_item:
-            self._line(f"  at {event.where}", "bright_black")
-        if self._verbosity >= 3 and event.result.get("exception"):
-            self._line(str(event.result["exception"]).rstrip(), "bright_black")
+        self._name(started)
+        if not of_loop:
+            self._differences(event)
+        self._warnings(event)
+        if event.status in WENT_WRONG:
+            self._failure(event, of_loop)
+        elif event.is_item or not of_loop or event.status == "skipped":
+            self._fine(event, of_loop)
 
-    def _told(self, event: TaskResult) -> str:
-        item = f" => (item={short(event.item)})" if event.is_item else ""
-        word = {"skipped": "skipping", "failed": "failed" if event.is_item else "fatal", "unreachable": "fatal",
-                "ignored": "fatal", "rescued": "fatal"}.get(event.status, event.status)  # fmt: skip
-        mark = {"failed": " FAILED!", "unreachable": " UNREACHABLE!", "ignored": " FAILED!", "rescued": " FAILED!"}
-        tail = mark.get(event.status, "")
-        text = f"{word}: [{event.host}]{':' if tail else ''}{tail}{item}"
-        if tail:
-            text += f" => {failure(event.result)}"
-        elif event.module == "debug" and event.status == "ok":
-            text += f" => {as_text(visible(event.result, changed=False))}"
-        elif self._verbosity:
-            text += f" => {as_text(visible(event.result))}"
-        if event.status in ("ignored", "rescued"):
-            text += f"\n...{'ignoring' if event.status == 'ignored' else 'rescued'}"
-        return text
+    def _differences(self, event: TaskResult) -> None:
+        if self._diff and event.result.get("changed") and event.result.get("diff"):
+            for line in ansible_text.diff_lines(event.result["diff"]):
+                self._line(line, SHADES.get(line[:1]))
+
+    def _fine(self, event: TaskResult, of_loop: bool) -> None:
+        if event.status == "ok" and event.module in ("include_tasks", "include_role"):
+            return  # what they brought in is told
+        text = f"{'skipping' if event.status == 'skipped' else event.status}: [{self._host(event)}]"
+        if event.is_item:
+            text += f" => (item={_item(event)})" + (" " if event.status == "skipped" else "")
+        always = event.module in ansible_text.ALWAYS_SHOWN and event.status != "skipped"
+        if always or (self._verbosity and event.module not in ansible_text.NEVER_SHOWN):
+            text += f" => {self._dump(event, of_loop)}"
+        self._line(text, COLORS[event.status])
+
+    def _failure(self, event: TaskResult, of_loop: bool) -> None:
+        """The reason once for all hosts, then a line a host. Of a loop its items have told it."""
+        if not of_loop:
+            self._reason(event)
+            head = "failed" if event.is_item else "fatal"
+            mark = "UNREACHABLE!" if event.result.get("unreachable") else "FAILED!"
+            middle = f" (item={_item(event)})" if event.is_item else f": {mark}"
+            self._line(
+                f"{head}: [{self._host(event)}]{middle} => {self._dump(event, False)}",
+                COLORS[event.status],
+                failed=True,
+            )
+            if self._verbosity >= 3 and event.result.get("exception"):
+                self._line(str(event.result["exception"]).rstrip(), "bright_black", failed=True)
+        if event.status == "ignored" and not event.is_item:
+            self._line("...ignoring", "cyan")
+
+    def _reason(self, event: TaskResult) -> None:
+        if event.result.get("unreachable"):
+            kind = ""
+        else:
+            kind = "Module failed: " if _runs_on_host(event.module) else "Action failed: "
+        message = f"Task failed: {kind}{event.result.get('msg', '')}"
+        censored = "censored" in event.result
+        text = "Task failed." if censored else message
+        lines = list(ansible_text.error(text, event.where, source=not censored))
+        if "\n".join(lines) not in self._told:
+            self._told.add("\n".join(lines))
+            self._lines(lines, "red", failed=True)
+
+    def _warnings(self, event: TaskResult) -> None:
+        for warning in event.result.get("warnings") or []:
+            self._warn(f"[WARNING]: {warning}")
+
+    def _host(self, event: TaskResult) -> str:
+        return f"{event.host} -> {event.delegate}" if event.delegate else event.host
+
+    def _dump(self, event: TaskResult, of_loop: bool) -> str:
+        return ansible_text.dump(event.module, event.result, self._verbosity, of_loop)
 
     def _recap(self, event: Recap) -> None:
         self._banner("PLAY RECAP")
-        for host, counts in event.hosts.items():
+        for host, counts in sorted(event.hosts.items()):
             color = "red" if counts["failed"] or counts["unreachable"] else "yellow" if counts["changed"] else "green"
-            numbers = " ".join(f"{name}={counts[name]:<4}" for name in counts)
-            self._line(f"{host:<26} : {numbers}".rstrip(), color)
+            self._line(f"{host:<26} : {' '.join(f'{name}={count:<4}' for name, count in counts.items())}", color)
         self._line("")
         self._line(f"run {event.run}{' (interrupted)' if event.interrupted else ''}", "bright_black")
 
-    def _line(self, text: str, color: str | None = None) -> None:
+    def _banner(self, text: str) -> None:
+        self._lines(["", ansible_text.banner(text)])
+
+    def _lines(self, lines: Iterable[str], color: str | None = None, failed: bool = False) -> None:
+        for line in lines:
+            self._line(line, color, failed)
+
+    def _line(self, text: str, color: str | None = None, failed: bool = False) -> None:
         if self._color:
             text = click.style(printable(text), fg=color)
-        self._out.write(text + "\n")
+        (self._err if failed and self._failed_to_stderr else self._out).write(text + "\n")
+
+    def _warn(self, text: str) -> None:
+        """On stderr, each once."""
+        if text not in self._told:
+            self._told.add(text)
+            self._out.flush()
+            self._err.write((click.style(printable(text), fg="bright_magenta") if self._color else text) + "\n")
+            self._err.flush()
+
+
+def _same(one: TaskStarted, other: TaskStarted) -> bool:
+    return (one.play, one.task, one.where, one.handler) == (other.play, other.task, other.where, other.handler)
+
+
+def _item(event: TaskResult) -> str:
+    return ansible_text.CENSORED_ITEM if "censored" in event.result else ansible_text.label(event.item)
+
+
+def _runs_on_host(module: str) -> bool:
+    try:
+        return catalog.module(module).runs != "action"
+    except Exception:
+        return True  # what a rollback or another command calls its steps

@@ -33,7 +33,7 @@ def become_for(common: Common, templar: Templar, variables: Mapping[str, Any], o
             return None
     except ValueError as error:
         raise InputError(f"become {error}") from None
-    method = value("become_method", common.become_method, None) or "sudo"
+    method = value("become_method", common.become_method, options.become_method) or "sudo"
     if str(method).removeprefix("ansible.builtin.") != "sudo":
         raise InputError(f"become_method {method!r} is not known", fix="sudo is the one that wxops has")
     password = next(filter(None, map(variables.get, PASSWORDS)), None) or options.become_password

@@ -73,7 +73,9 @@ class Connections:
         options = self._options
         return connection_options(
             host, variables, password=options.password, private_key=options.private_key, user=options.remote_user,
-            accept_new=options.accept_new, timeout=options.timeout,
+            accept_new=options.accept_new, timeout=options.timeout, port=options.port, connection=options.connection,
+            interpreter=options.interpreter, ssh_args=options.ssh_args, ssh_common_args=options.ssh_common_args,
+            ssh_extra_args=options.ssh_extra_args,
         )  # fmt: skip
 
     def _start(self, reach: ConnectionOptions, become: Become | None) -> Agent:

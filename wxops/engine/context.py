@@ -13,6 +13,7 @@ from wxops.engine.connections import Connections
 from wxops.engine.events import Event
 from wxops.engine.options import RunOptions
 from wxops.engine.state import HostState
+from wxops.engine.stepping import Stepping
 from wxops.engine.variables import Variables
 from wxops.errors import WxopsError
 from wxops.playbook.loader import Loader
@@ -42,6 +43,7 @@ class PlayContext:
     stop: threading.Event
     name: str = ""
     ended: bool = False
+    step: Stepping | None = None
 
     def module(self, task: Task) -> Module:
         return module_named(task.module, task.origin)

@@ -30,6 +30,7 @@ class TaskStarted:
     module: str
     hosts: tuple[str, ...]
     handler: bool = False
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,26 @@ class TaskResult:
     item: Any = None
     is_item: bool = False
     where: str = ""
+    delegate: str = ""
+    """The host that it was done on, where that is another one."""
+
+
+@dataclass(frozen=True)
+class Included:
+    """What an include brought in: a file or a role, for which hosts, and of which item of its loop."""
+
+    what: str
+    hosts: tuple[str, ...]
+    item: Any = None
+
+
+@dataclass(frozen=True)
+class Retrying:
+    """`until` does not hold yet. left: how many more times it is tried."""
+
+    host: str
+    task: str
+    left: int
 
 
 @dataclass(frozen=True)
@@ -73,7 +94,7 @@ class Recap:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-Event = RunStarted | PlayStarted | TaskStarted | TaskResult | Output | Notice | Recap
+Event = RunStarted | PlayStarted | TaskStarted | TaskResult | Included | Retrying | Output | Notice | Recap
 
 
 def as_json(event: Event) -> dict[str, Any]:
@@ -103,5 +124,9 @@ def as_json(event: Event) -> dict[str, Any]:
                 "stream": event.stream,
                 "text": event.text,
             }
+        case Included():
+            return {"event": "included", "what": event.what, "hosts": list(event.hosts), "item": event.item}
+        case Retrying():
+            return {"event": "retry", "host": event.host, "task": event.task, "left": event.left}
         case Notice():
             return {"event": "notice", "text": event.text}

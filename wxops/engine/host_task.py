@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from wxops.actions._content import sent_inline
 from wxops.engine.background import Background
 from wxops.engine.call import HostCall
-from wxops.engine.events import Output
+from wxops.engine.events import Output, Retrying
 from wxops.engine.judging import arrived, enough, failure, judged, of_loop, refused, registered
 from wxops.engine.loops import Item, items_of
 from wxops.engine.module_defaults import rendered_defaults
@@ -164,6 +164,7 @@ class HostTask:
             if arrived(task, item, result):
                 return result
             if attempt <= retries:
+                self.context.emit(Retrying(self.host, self.label, retries + 1 - attempt))
                 self.context.sleep(seconds)
         message = result.get("msg") or f"after {retries} retries the condition does not hold"
         return {**result, "failed": True, "attempts": retries, "msg": message}

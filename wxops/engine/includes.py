@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from wxops.engine import events
 from wxops.engine.context import PlayContext
 from wxops.engine.handlers import Handlers
 from wxops.errors import InputError
@@ -58,14 +59,22 @@ class Includes:
 
     def _role(self, task: Task, group: Group, common: Common) -> Included:
         parts, directory = group.wanted["parts"], self._context.play.directory
-        return self._context.loader.role(group.wanted["role"], common, directory, task.origin, **parts)
+        included = self._context.loader.role(group.wanted["role"], common, directory, task.origin, **parts)
+        self._tell(str(group.wanted["role"]), group)
+        return included
 
     def _file(self, task: Task, group: Group, common: Common) -> Included:
         name, directory = group.wanted["file"], self._context.play.directory
         path = find_task_file(name, Path(task.origin.file), task.common.role, directory)
         if path is None:
             raise InputError(f"there is no task file {name}", where=task.origin)
-        return self._context.loader.task_file(path, common, directory)
+        included = self._context.loader.task_file(path, common, directory)
+        self._tell(str(path), group)
+        return included
+
+    def _tell(self, what: str, group: Group) -> None:
+        item = group.names.get(str(group.names.get("ansible_loop_var")))
+        self._context.emit(events.Included(what, tuple(group.hosts), self._context.secrets.mask_data(item)))
 
 
 def _inside(task: Task, group: Group) -> Common:

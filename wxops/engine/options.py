@@ -25,14 +25,22 @@ class RunOptions:
     verbosity: int = 0
     become: bool | None = None
     become_user: str | None = None
+    become_method: str | None = None
     become_password: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     remote_user: str | None = None
+    port: int | None = None
     private_key: str | None = None
+    connection: str | None = None
+    ssh_args: str | None = None
+    ssh_common_args: str | None = None
+    ssh_extra_args: str | None = None
+    interpreter: str | None = None
     accept_new: bool = False
     timeout: float | None = None
     vault: VaultKeys = field(default_factory=VaultKeys)
     roles_path: tuple[Path, ...] = ()
+    start_at_task: str | None = None
 
     def selects(self, tags: frozenset[str]) -> bool:
         """Does a task with these tags run? By Ansible's rules for always, never, all, tagged and untagged."""

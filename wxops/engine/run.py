@@ -17,6 +17,7 @@ from wxops.engine.options import RunOptions
 from wxops.engine.play_run import run_play
 from wxops.engine.record import RunRecord, describe, new_run_id
 from wxops.engine.state import HostState
+from wxops.engine.stepping import Stepping
 from wxops.engine.variables import Variables
 from wxops.errors import InputError, TemplateError
 from wxops.playbook import data_file
@@ -24,6 +25,7 @@ from wxops.playbook.inventory import Inventory
 from wxops.playbook.loader import Loader
 from wxops.playbook.plays import Play
 from wxops.playbook.secrets import SecretRegistry
+from wxops.playbook.start_at import starting_at
 from wxops.playbook.task_loader import Known
 from wxops.playbook.templating import Templar
 from wxops.transport.agent import RunIdentity
@@ -60,6 +62,8 @@ class Project:
         known = Known(catalog.module, read, options.roles_path, render, catalog.action_group, catalog.collection)
         loader = Loader(known)
         books = [loader.playbook(path) for path in playbooks]
+        if options.start_at_task is not None:
+            books = starting_at(books, options.start_at_task)
         project = cls(inventory, tuple(playbooks), books, loader, options, secrets)
         for play in project.plays:
             project.hosts(play)
@@ -91,6 +95,7 @@ class Run:
     about: Mapping[str, Any] = field(default_factory=dict)
     run: str = field(default_factory=new_run_id)
     prompt: Callable[[Mapping[str, Any]], Any] | None = None
+    step: Stepping | None = None
 
     def execute(self) -> int:
         """Run all plays; the exit code (0 fine, 2 a host failed, 4 one was unreachable, 130 interrupted)."""
@@ -151,7 +156,7 @@ class Run:
         )
         context = PlayContext(
             play, project.options, variables, states, connections, pool, project.loader, project.secrets, tell, stop,
-            name,
+            name, step=self.step,
         )  # fmt: skip
         return run_play(context, hosts)
 

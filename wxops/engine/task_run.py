@@ -40,7 +40,9 @@ class TaskRun:
             self._rendered(task.common.run_once, task, hosts[0]), "run_once", task.origin
         )
         doing = hosts[:1] if once else hosts
-        context.emit(TaskStarted(context.name, name, task.module, tuple(doing), handler))
+        if context.step is not None and not context.step.allows(name, None if len(hosts) > 1 else hosts[0]):
+            return {}
+        context.emit(TaskStarted(context.name, name, task.module, tuple(doing), handler, str(task.origin)))
         results = self._all(task, name, doing)
         if once:
             self._share(task, hosts, results[doing[0]])
@@ -187,6 +189,7 @@ class TaskRun:
     def _tell(self, host_task: HostTask, outcome: Outcome, labels: list[Any], status: Status, ms: float) -> None:
         context, task, host = self.context, host_task.task, host_task.host
         hidden = host_task.says(task.common.no_log, unsure=True)
+        delegate = self._delegate(host_task)
 
         def told(result: Mapping[str, Any]) -> dict[str, Any]:
             if hidden:
@@ -198,12 +201,20 @@ class TaskRun:
 
         def tell(status: Status, ms: float, result: Mapping[str, Any], **of_item: Any) -> None:
             about = (host, context.name, host_task.label, task.module, status, ms, told(result))
-            context.emit(TaskResult(*about, where=str(task.origin), **of_item))
+            context.emit(TaskResult(*about, where=str(task.origin), delegate=delegate, **of_item))
 
         for (_, result), text in zip(outcome.items, labels, strict=True):
             label = CENSORED["censored"] if hidden else context.secrets.mask_data(text)
             tell(self._status(host_task, result), float(result.get("ms", 0)), result, item=label, is_item=True)
         tell(status, ms, outcome.result)
+
+    def _delegate(self, host_task: HostTask) -> str:
+        """The other host that it was done on; a loop may have several, and is told as of none."""
+        wanted = host_task.task.common.delegate_to
+        with contextlib.suppress(WxopsError):
+            name = "" if wanted is None else str(host_task.templar.render(wanted))
+            return "" if name == host_task.host else name
+        return ""
 
     def _share(self, task: Task, hosts: list[str], result: dict[str, Any]) -> None:
         """run_once: the others know what came out, and share its failure."""

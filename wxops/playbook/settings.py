@@ -1,4 +1,4 @@
-"""wxops.toml: what a project sets once instead of on every command line."""
+"""What a project sets once instead of on every command line: wxops.toml, and what Ansible reads for that."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from wxops.errors import InputError, Origin, nearest
+from wxops.playbook import ansible_settings
 
 FILE = "wxops.toml"
 OUTPUTS = ("live", "plain", "jsonl")
@@ -17,7 +18,7 @@ OUTPUTS = ("live", "plain", "jsonl")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A project's defaults; a flag on the command line comes before each.
+    """A project's defaults; a flag on the command line comes before each, then ANSIBLE_*, wxops.toml, ansible.cfg.
 
     inventory:           files, directories and `host1,host2,` lists, as -i takes them.
     forks:               hosts worked on at a time.
@@ -30,6 +31,8 @@ class Settings:
     timeout:             seconds to wait for a host to answer.
     output:              live, plain or jsonl; None is live on a terminal and plain elsewhere.
     file:                the wxops.toml that was read, if any. Relative paths in it are beside it.
+    notices:             what of Ansible's settings has no effect here.
+    The others are Ansible's, under its names (docs/ansible.md), and are read from its places alone.
     """
 
     inventory: tuple[str, ...] = ()
@@ -43,18 +46,51 @@ class Settings:
     timeout: float = 10.0
     output: str | None = None
     file: str | None = None
+    notices: tuple[str, ...] = ()
+    remote_port: int | None = None
+    connection: str | None = None
+    ask_pass: bool = False
+    connection_password_file: str | None = None
+    become: bool = False
+    become_method: str | None = None
+    become_user: str | None = None
+    become_password_file: str | None = None
+    ask_vault_pass: bool = False
+    vault_identity_list: tuple[str, ...] = ()
+    vault_encrypt_identity: str | None = None
+    force_handlers: bool = False
+    diff: bool = False
+    tags: tuple[str, ...] = ()
+    skip_tags: tuple[str, ...] = ()
+    verbosity: int = 0
+    ssh_args: str | None = None
+    ssh_common_args: str | None = None
+    ssh_extra_args: str | None = None
+    interpreter: str | None = None
+    color: bool | None = None
+    show_skipped: bool = True
+    show_ok: bool = True
+    failed_to_stderr: bool = False
 
     @classmethod
     def load(cls, start: str = ".") -> Settings:
-        """The settings in the nearest wxops.toml, in `start` or above it; the defaults when there is none."""
+        """The settings in the nearest wxops.toml, in `start` or above it, over those that Ansible would find."""
         try:
             path = _find(os.path.abspath(start))
         except FileNotFoundError:
             raise InputError("the working directory is gone", fix="change to one that exists") from None
-        return _read(path) if path else cls()
+        theirs = ansible_settings.load(os.environ, start)
+        own = {**_read(path), "file": path} if path else {}
+        found = {**theirs.of_file, **own, **theirs.of_environment}
+        notices = list(theirs.notices)
+        if found.get("accept_new") and "accept_new" not in own:
+            notices.append("host_key_checking is off: keys of unknown hosts are recorded, a changed one stops the run")
+        return cls(**found, notices=tuple(notices))
 
 
-NAMES = [field.name for field in fields(Settings) if field.name != "file"]
+_ALL = [field.name for field in fields(Settings)]
+NAMES = _ALL[: _ALL.index("file")]
+"""What wxops.toml may say."""
 _PATHS = ("private_key_file", "vault_password_file")
 _PATH_LISTS = ("inventory", "roles_path")
 
@@ -67,7 +103,7 @@ def _find(directory: str) -> str | None:
     return _find(above) if above != directory else None
 
 
-def _read(path: str) -> Settings:
+def _read(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
@@ -79,7 +115,7 @@ def _read(path: str) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise _not_toml(error, path) from None
     values = {name: _checked(name, value, _origin(name, text, path)) for name, value in written.items()}
-    return replace(Settings(file=path), **_resolved(values, os.path.dirname(path)))
+    return _resolved(values, os.path.dirname(path))
 
 
 def _checked(name: str, value: Any, at: Origin) -> Any:

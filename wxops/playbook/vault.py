@@ -59,12 +59,17 @@ class VaultKeys:
 
     def decrypt(self, text: str | bytes, where: Origin | str | None = None) -> bytes:
         """The bytes in a vault text. Its label says which password to try first; as in Ansible all are tried."""
+        return self.open(text, where).plain
+
+    def open(self, text: str | bytes, where: Origin | str | None = None) -> Opened:
+        """The same, with what closes it again as it was: its label, and the password that opened it."""
         envelope = _Envelope.parse(text, where)
         for password in self._candidates(envelope.label):
             derived = self._derive(password, envelope.salt)
             digest = hmac.digest(derived.hmac_key, envelope.ciphertext, "sha256")
             if hmac.compare_digest(digest, envelope.digest):
-                return _unpad(_aes_ctr(derived, envelope.ciphertext), where)
+                plain = _unpad(_aes_ctr(derived, envelope.ciphertext), where)
+                return Opened(plain, VaultKeys(((envelope.label or DEFAULT_ID, password),)))
         raise _no_password(self, envelope.label, where)
 
     def decrypt_text(self, text: str | bytes, where: Origin | str | None = None) -> str:
@@ -101,6 +106,18 @@ class VaultKeys:
             block = pbkdf2_hmac("sha256", password.secret, salt, _ROUNDS, 80)
             known = self._derived[password.secret, salt] = _Derived(block[:32], block[32:64], block[64:])
         return known
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was in a vault text. keys: the one password that opened it, under the text's own label."""
+
+    plain: bytes = field(repr=False)
+    keys: VaultKeys
+
+    @property
+    def label(self) -> str:
+        return self.keys.passwords[0][0]
 
 
 def is_encrypted(text: str | bytes) -> bool:

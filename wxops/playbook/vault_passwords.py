@@ -10,6 +10,7 @@ from getpass import getpass
 from wxops.errors import VaultError
 from wxops.playbook.vault import DEFAULT_ID, VaultKeys, is_encrypted
 
+PROMPTS = ("prompt", "prompt_ask_vault_pass")
 _LABEL_UNKNOWN = 2  # what a client script exits with when it has no password under that label
 
 
@@ -29,9 +30,24 @@ def vault_keys(
     keys = VaultKeys()
     for written in [*vault_ids, *(f"{DEFAULT_ID}@{path}" for path in password_files)]:
         label, source = written.split("@", 1) if "@" in written else (DEFAULT_ID, written)
-        secret = _asked(label, prompt) if source == "prompt" else _from_path(source, label, keys)
+        if ";" in label:
+            raise VaultError(f"--vault-id {written}: a label cannot have a semicolon in it")
+        secret = _asked(label, prompt) if source in PROMPTS else _from_path(source, label, keys)
         keys = keys.and_password(label, secret)
     return keys.and_password(DEFAULT_ID, _asked(DEFAULT_ID, prompt)) if ask else keys
+
+
+def secret_of(path: str) -> bytes:
+    """A password that a file holds or a script prints."""
+    return _from_path(path, DEFAULT_ID, VaultKeys(), "password")
+
+
+def new_password(question: str) -> str:
+    """Ask twice for a password that is to encrypt: a slip would lock its owner out."""
+    secret = getpass(f"New {question[0].lower()}{question[1:]}")
+    if secret != getpass(f"Confirm new {question[0].lower()}{question[1:]}"):
+        raise VaultError("the passwords that were typed are not the same")
+    return secret
 
 
 def _asked(label: str, prompt: Callable[[str], str]) -> bytes:
@@ -41,13 +57,13 @@ def _asked(label: str, prompt: Callable[[str], str]) -> bytes:
     return secret.encode("utf-8")
 
 
-def _from_path(path: str, label: str, keys: VaultKeys) -> bytes:
+def _from_path(path: str, label: str, keys: VaultKeys, what: str = "vault password") -> bytes:
     path = os.path.abspath(os.path.expanduser(path))
-    if not os.path.isfile(path):
-        raise VaultError("there is no such vault password file", where=path)
+    if not os.path.exists(path) or os.path.isdir(path):
+        raise VaultError(f"there is no such {what} file", where=path)
     secret = _printed(path, label) if os.access(path, os.X_OK) else _written(path, keys)
     if not secret:
-        raise VaultError("holds no vault password: it is empty", where=path)
+        raise VaultError(f"holds no {what}: it is empty", where=path)
     return secret
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from wxops.errors import InputError
 
+SSH_ARGUMENTS = ("ssh_args", "ssh_common_args", "ssh_extra_args")
+AUTOMATIC = (None, "auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
 NUMBERS = {"port": "ansible_port", "timeout": "ansible_timeout", "keepalive": "wxops_keepalive"}
 LAST_PORT = 65535
 INTERPRETERS = ("python3", "/usr/bin/python3", "/usr/libexec/platform-python", "/usr/local/bin/python3")
@@ -48,17 +50,21 @@ class ConnectionOptions:
 
 
 def connection_options(name: str, variables: Mapping[str, Any], **defaults: Any) -> ConnectionOptions:
-    """Options from Ansible's `ansible_*` variables; `defaults` are those of flags and wxops.toml."""
+    """Options from Ansible's `ansible_*` variables; `defaults` are those of flags and settings.
+
+    Of those, interpreter, ssh_args, ssh_common_args and ssh_extra_args are what the variables of those names would be.
+    """
 
     def first(*keys: str) -> Any:
         return next((variables[key] for key in keys if variables.get(key) not in (None, "")), None)
 
-    connection = first("ansible_connection") or defaults.pop("connection", None) or "ssh"
+    flag = {key: defaults.pop(key, None) for key in ("connection", "interpreter", *SSH_ARGUMENTS)}
+    connection = first("ansible_connection") or flag["connection"] or "ssh"
     if connection in ("paramiko", "paramiko_ssh", "smart"):
         connection = "ssh"
     if connection not in ("ssh", "local"):
         raise InputError(f"ansible_connection {connection!r} of {name} is not known", fix="ssh or local")
-    interpreter = first("ansible_python_interpreter")
+    interpreter = first("ansible_python_interpreter") or flag["interpreter"]
     found: dict[str, Any] = {
         "host": first("ansible_host", "ansible_ssh_host") or name,
         "user": first("ansible_user", "ansible_ssh_user"),
@@ -70,13 +76,15 @@ def connection_options(name: str, variables: Mapping[str, Any], **defaults: Any)
     }
     found = {key: value for key, value in found.items() if value is not None}
     found.update({key: _number(name, key, value) for key, value in found.items() if key in NUMBERS})
-    arguments = " ".join(str(value) for key in ("ansible_ssh_common_args", "ansible_ssh_extra_args")
-                         if (value := variables.get(key)))  # fmt: skip
+    written = (variables.get(f"ansible_{key}") or flag[key] for key in SSH_ARGUMENTS)
+    settings = ssh_settings(" ".join(str(value) for value in written if value), name)
+    if dict(settings).get("StrictHostKeyChecking", "").lower() in ("no", "off", "accept-new"):
+        defaults["accept_new"] = True  # also then a changed key stops the run
     return ConnectionOptions(
         name=name,
         connection=connection,
-        ssh_settings=ssh_settings(arguments, name),
-        interpreters=INTERPRETERS if interpreter in (None, "auto", "auto_silent") else (str(interpreter),),
+        ssh_settings=settings,
+        interpreters=INTERPRETERS if interpreter in AUTOMATIC else (str(interpreter),),
         **{**{key: value for key, value in defaults.items() if value is not None}, **found},
     )
 
@@ -103,7 +111,7 @@ def _words(arguments: str, name: str) -> list[str]:
 
 
 def ssh_settings(arguments: str, name: str) -> tuple[tuple[str, str], ...]:
-    """The settings in `ansible_ssh_common_args`: -o Key=value, -J hop, -i file, -F file, -p port, -l user."""
+    """The settings in arguments of ssh: -o Key=value, -J hop, -i file, -F file, -p port, -l user."""
     words, settings = _words(arguments, name), []
     letters = {"-J": "ProxyJump", "-i": "IdentityFile", "-p": "Port", "-l": "User", "-F": "ConfigFile"}
     while words:
@@ -113,7 +121,7 @@ def ssh_settings(arguments: str, name: str) -> tuple[tuple[str, str], ...]:
             continue
         if flag not in letters and flag != "-o":
             fix = "-o Key=value, -J, -i, -F, -p and -l are; put the rest into ~/.ssh/config"
-            raise InputError(f"ansible_ssh_common_args of {name}: {word!r} is not understood", fix=fix)
+            raise InputError(f"the SSH arguments of {name}: {word!r} is not understood", fix=fix)
         value = value or (words.pop(0) if words else "")
         key, _, text = value.replace("=", " ", 1).partition(" ") if flag == "-o" else (letters[flag], "", value)
         text = text.strip().strip('"')
