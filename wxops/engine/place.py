@@ -11,7 +11,7 @@ from wxops.engine.values import number
 from wxops.errors import InputError
 from wxops.playbook.plays import Common, Task
 from wxops.playbook.task_arguments import may_be_anything
-from wxops.playbook.templating import Templar
+from wxops.playbook.templating import OMIT, Templar
 from wxops.transport.options import Become
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Place:
 def place_of(context: PlayContext, task: Task, host: str, templar: Templar, about: Mapping[str, Any]) -> Place:
     """The place of a task or item, whose variables `templar` has."""
     common = task.common
-    name = str(templar.render(common.delegate_to)) if common.delegate_to is not None else host
+    name = _delegate(context, task, templar) or host
     there = templar if name == host else context.variables.templar(name)
     reach = _Reach(templar, there, task, local=name in LOCALHOST and name != host)
     told: dict[str, Any] = {**about}
@@ -47,6 +47,18 @@ def place_of(context: PlayContext, task: Task, host: str, templar: Templar, abou
     if task.rollback is not None:
         told["rollback"] = str(templar.render(task.rollback))
     return Place(name, reach, become_for(common, templar, there.namespace(), context.options), told)
+
+
+def _delegate(context: PlayContext, task: Task, templar: Templar) -> str | None:
+    """The host that the task is delegated to. One that the inventory does not have is reached by its name."""
+    to = task.common.delegate_to
+    name = None if to is None else templar.render(to)
+    if name is None or name is OMIT:
+        return None
+    if not name:
+        raise InputError(f"delegate_to is empty: {to}", where=task.origin)
+    context.variables.inventory.meet(str(name))
+    return str(name)
 
 
 def environment(common: Common, templar: Templar) -> dict[str, str]:

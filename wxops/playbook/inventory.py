@@ -32,6 +32,7 @@ class Inventory:
         self.graph, self.sources, self.files = graph, tuple(sources), files
         self._variables: dict[tuple[str, str | None], SourceDict] = {}
         self._group_names: dict[str, list[str]] = {}
+        self._met: dict[str, Host] = {}
 
     @classmethod
     def load(cls, sources: Sequence[str], keys: VaultKeys | None = None) -> Inventory:
@@ -66,7 +67,14 @@ class Inventory:
             return self.graph.hosts[name]
         if name in LOCAL_NAMES:
             return self._localhost(name)
+        if name in self._met:
+            return self._met[name]
         raise InputError(f"no host {name!r} in the inventory", fix=nearest(name, list(self.graph.hosts)))
+
+    def meet(self, name: str) -> None:
+        """Let `host` know a host that no source names, because a task is delegated to it: it has `all`'s variables."""
+        if name not in self.graph.hosts and name not in LOCAL_NAMES:
+            self._met[name] = Host(name, SourceDict(self.graph.groups["all"].variables.origin), implicit=True)
 
     def group_names(self, host: str) -> list[str]:
         """Every group a host is in except `all`, sorted: the magic variable `group_names`."""
