@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,9 @@ from wxops.playbook.templating import Templar
 if TYPE_CHECKING:
     from wxops.engine.host_task import HostTask
     from wxops.transport.tunnel import UnixSocket
+
+
+_hashing = threading.Lock()
 
 
 class HostCall(Call):
@@ -51,17 +56,14 @@ class HostCall(Call):
         )
 
     def offer(self, content: Path | bytes) -> Offer:
-        digest = hashlib.sha256()
         if isinstance(content, bytes):
-            digest.update(content)
-            size = len(content)
+            digest, size = hashlib.sha256(content).hexdigest(), len(content)
         else:
-            with content.open("rb") as file:
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
-            size = content.stat().st_size
-        self.offers[digest.hexdigest()] = content
-        return Offer(digest.hexdigest(), digest.hexdigest(), size)
+            status = content.stat()
+            size = status.st_size
+            digest = _sha256(content, status.st_ino, size, status.st_mtime_ns)
+        self.offers[digest] = content
+        return Offer(digest, digest, size)
 
     def receive(self, path: Path) -> None:
         self._task.receive_at = path
@@ -80,3 +82,15 @@ class HostCall(Call):
 
     def reconnect(self, timeout: float) -> None:
         self._task.reconnect(timeout, self.templar)
+
+
+def _sha256(path: Path, *version: int) -> str:
+    """Of a file, read once for all hosts as long as it stays the same."""
+    with _hashing:  # they ask for the same, all at once
+        return _hashed(path, *version)
+
+
+@functools.lru_cache(maxsize=4096)
+def _hashed(path: Path, *version: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -275,12 +275,10 @@ class HostTask:
         if self._is_secret(items, offers):
             about = {**about, "hidden": True}
         with self._agent(templar) as agent:
-            for digest, content in offers.items():
-                agent.offer(digest, content)
             if self.receive_at is not None:
                 agent.receive_at(self.receive_at)
                 self.receive_at = None
-            return dict(agent.run(name, [dict(item) for item in items], output=self._show, **about))
+            return dict(agent.run(name, [dict(item) for item in items], output=self._show, offers=offers, **about))
 
     def _is_secret(self, items: list[Mapping[str, Any]], offers: Mapping[str, Path | bytes]) -> bool:
         """Must nobody see what the task does, or is there a secret in it? A rollback knows neither task nor secrets."""

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from wxops.agent import wire
 from wxops.errors import HostUnreachable
 from wxops.transport import bootstrap, package
+from wxops.transport.contents import Arrival, chunks
 from wxops.transport.handshake import shake_hands
 from wxops.transport.messages import task_messages, too_large
 from wxops.transport.options import Become, ConnectionOptions
@@ -26,6 +27,7 @@ from wxops.transport.tunnel import UnixSocket
 
 MISSED_PINGS = 3
 Output = Callable[[int, str], None]
+Offers = Mapping[str, Path | bytes]
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,6 @@ class Agent:
         """Connect and start it. Raises HostUnreachable."""
         self.options = options
         self.traffic = Traffic()
-        self._offers: dict[str, Path | bytes] = {}
         self._sent_files: set[str] = set()
         self._sockets: dict[int, UnixSocket] = {}
         self._ids = itertools.count(1)
@@ -63,7 +64,7 @@ class Agent:
         self._lost: HostUnreachable | None = None
         self._heard = True
         self._written, self._spoke, self._asking = 0, time.monotonic(), False
-        self._receive_at: Path | None = None
+        self._arrival: Arrival | None = None
         self._pipe = _start(options, become)
         try:
             greeting = shake_hands(self._pipe, options, become)
@@ -80,18 +81,19 @@ class Agent:
         self.hello: dict[str, Any] = json.loads(self._next(wire.HELLO)[1])
 
     def run(self, module: str, items: list[dict[str, Any]], *, output: Output | None = None,
-            **task: Any) -> Iterator[tuple[int, dict[str, Any]]]:  # fmt: skip
+            offers: Offers | None = None, **task: Any) -> Iterator[tuple[int, dict[str, Any]]]:  # fmt: skip
         """Run a module for each item of arguments; yields (index, result) as they come.
 
+        offers: content that the agent may ask for meanwhile, by name.
         An error on this side (no room for content that comes) closes the link, where the rest of the answers still is.
         """
         try:
-            yield from self._run(module, items, output, task)
+            yield from self._run(module, items, output, offers or {}, task)
         except Exception:  # not Ctrl-C: the agent is to be told of that one
             self.close()
             raise
 
-    def _run(self, module: str, items: list[dict[str, Any]], output: Output | None,
+    def _run(self, module: str, items: list[dict[str, Any]], output: Output | None, offers: Offers,
              task: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:  # fmt: skip
         for first, frame in task_messages(module, items, task):
             refusal = too_large(frame)
@@ -99,7 +101,7 @@ class Agent:
                 yield first, refusal
                 continue
             self._write(self._files_for(module, "async" in task) + frame)
-            for index, result in self._answers(output):
+            for index, result in self._answers(output, offers):
                 yield first + index, result
 
     def _files_for(self, module: str, as_job: bool) -> bytes:
@@ -109,7 +111,7 @@ class Agent:
         self._sent_files |= missing
         return wire.pack(wire.MODULE, package.pack(missing, self._compiled)) if missing else b""
 
-    def _answers(self, output: Output | None) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _answers(self, output: Output | None, offers: Offers) -> Iterator[tuple[int, dict[str, Any]]]:
         """What comes back for one message."""
         while True:
             kind, payload = self._next(wire.RESULT, wire.DONE, wire.NEED, wire.DATA, wire.OUTPUT)
@@ -119,21 +121,15 @@ class Agent:
                 answer = json.loads(payload)
                 yield answer["item"], answer["result"]
             elif kind == wire.NEED:
-                self._send_content(*payload.decode().split(" "))
+                self._send_content(payload, offers)
             elif kind == wire.DATA:
                 self._receive(payload)
             elif output is not None:
                 output(payload[0], payload[1:].decode("utf-8", "replace"))
 
-    def offer(self, name: str, content: Path | bytes) -> None:
-        """Content that the agent may ask for while a task runs."""
-        self._offers[name] = content
-
     def receive_at(self, path: Path) -> None:
         """Where the next content that the agent sends is written."""
-        self._receive_at = path
-        with contextlib.suppress(FileNotFoundError):
-            _partial(path).unlink()
+        self._arrival = Arrival(path)
 
     def settle(self, void: Sequence[int] = (), hide: Sequence[int] = ()) -> None:
         """Tell the journal which commands the playbook judged to be no change, and which steps hold a secret."""
@@ -261,50 +257,19 @@ class Agent:
         else:
             connection.feed(rest)
 
-    def _send_content(self, name: str, start: str) -> None:
-        content = self._offers[name]
-        if isinstance(content, bytes):
-            chunks: Iterator[bytes] = (content[at : at + wire.CHUNK] for at in range(int(start), len(content), wire.CHUNK))
-            for chunk in chunks:
-                self._write(wire.pack(wire.DATA, chunk))
-        else:
-            self._send_file(content, int(start))
+    def _send_content(self, asked: bytes, offers: Offers) -> None:
+        name, _, start = asked.decode("utf-8", "replace").partition(" ")
+        if name not in offers or not start.isdecimal():
+            raise self._gone("it asked for content that was not offered")
+        for chunk in chunks(offers[name], int(start)):
+            self._write(wire.pack(wire.DATA, chunk))
         self._write(wire.pack(wire.DATA))
 
-    def _send_file(self, path: Path, start: int) -> None:
-        """The agent checks the digest, so it notices when a file cannot be read to its end, and says what was wrong."""
-        try:
-            file = path.open("rb")
-        except OSError:
-            return
-        with file:
-            file.seek(start)
-            while chunk := _read(file):
-                self._write(wire.pack(wire.DATA, chunk))
-
     def _receive(self, chunk: bytes) -> None:
-        path = self._receive_at
-        if path is None:
+        if self._arrival is None:
             raise self._gone("it sent content that nobody asked for")
-        partial = _partial(path)
-        if chunk:
-            with partial.open("ab") as file:
-                file.write(chunk)
-        else:
-            partial.touch()
-            partial.replace(path)
-            self._receive_at = None
-
-
-def _read(file: BinaryIO) -> bytes:
-    try:
-        return file.read(wire.CHUNK)
-    except OSError:
-        return b""
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.wxops-new")
+        if self._arrival.take(chunk):
+            self._arrival = None
 
 
 def _start(options: ConnectionOptions, become: Become | None) -> Pipe:

@@ -1,0 +1,66 @@
+"""Content that a task offers to a real agent: sent when asked for, let go with the task, hashed once for all hosts."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wxops.engine import call
+from wxops.errors import HostUnreachable
+from wxops.transport.agent import Agent, RunIdentity
+from wxops.transport.contents import Arrival, chunks
+from wxops.transport.options import ConnectionOptions
+
+TEXT = b"rendered for this host\n"
+
+
+@pytest.fixture
+def agent() -> Iterator[Agent]:
+    options = ConnectionOptions("here", "localhost", connection="local", interpreters=(sys.executable,))
+    started = Agent(options, None, RunIdentity("r", {"run": "r"}, check=True))
+    yield started
+    started.close()
+
+
+def arguments(dest: Path) -> dict[str, Any]:
+    digest = hashlib.sha256(TEXT).hexdigest()
+    content = {"offer": digest, "sha256": digest, "size": len(TEXT)}
+    return {"dest": str(dest), "_sent": {"name": "x", "content": content, "sha1": "", "md5": ""}}
+
+
+def test_what_a_task_offered_is_gone_with_it(agent: Agent, tmp_path: Path) -> None:
+    asks = arguments(tmp_path / "file")
+    offers = {asks["_sent"]["content"]["offer"]: TEXT}
+    ((_, result),) = agent.run("copy", [asks], offers=offers, task="first")
+    assert result["diff"][0]["after"] == TEXT.decode()
+    with pytest.raises(HostUnreachable, match="content that was not offered"):
+        list(agent.run("copy", [{**asks, "dest": str(tmp_path / "other")}], task="second"))
+    assert agent.is_lost
+
+
+def test_content_is_sent_from_where_it_is_asked_for_and_a_file_may_be_gone(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(TEXT)
+    assert b"".join(chunks(tmp_path / "file", 9)) == b"".join(chunks(TEXT, 9)) == TEXT[9:]
+    assert list(chunks(tmp_path / "none", 0)) == []
+
+
+def test_what_arrives_is_in_its_place_only_when_it_is_complete(tmp_path: Path) -> None:
+    arrival = Arrival(tmp_path / "file")
+    assert not arrival.take(b"one ") and not arrival.take(b"two") and not (tmp_path / "file").exists()
+    assert arrival.take(b"")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "one two")]
+
+
+def test_a_file_is_hashed_once_for_all_hosts(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(TEXT)
+    before = call._hashed.cache_info().misses
+    with ThreadPoolExecutor(8) as hosts:
+        digests = set(hosts.map(lambda _: call._sha256(tmp_path / "file", 1, 2, 3), range(20)))
+    assert digests == {hashlib.sha256(TEXT).hexdigest()}
+    assert call._hashed.cache_info().misses - before == 1
