@@ -81,7 +81,7 @@ def ping(pattern: str, **given: Any) -> int:
     options = flags.run_options(given, Settings.load())
     known = _inventory(given, options.vault)
     known.require_known(pattern, "PATTERN")
-    hosts = [host.name for host in known.select(pattern, options.limit)]
+    hosts = [host.name for host in known.require_hosts(pattern, options.limit)]
     code, width = 0, max(map(len, hosts), default=0)
     for answer in ask(known, hosts, options):
         code = max(code, 4 if answer.unreachable else 2 if answer.error else 0)

@@ -65,6 +65,7 @@ class Project:
         if options.start_at_task is not None:
             books = starting_at(books, options.start_at_task)
         project = cls(inventory, tuple(playbooks), books, loader, options, secrets)
+        inventory.require_hosts("all", options.limit)
         for play in project.plays:
             project.hosts(play)
         return project

@@ -102,6 +102,14 @@ class Inventory:
         within = set(patterns.resolve(terms, self.graph, self._localhost))
         return [host for host in hosts if host in within]
 
+    def require_hosts(self, pattern: str, limit: str | Sequence[str] | None = None) -> list[Host]:
+        """The hosts of a pattern within `limit`. Raises InputError when an inventory with hosts has none of them."""
+        hosts = self.select(pattern, limit)
+        if not hosts and self.graph.hosts:
+            left = f"{pattern} and --limit {limit} leave" if limit else f"{pattern} leaves"
+            raise InputError(f"{left} no host to work on")
+        return hosts
+
     def unmatched(self, pattern: str | Sequence[str]) -> list[str]:
         """The terms of a `hosts:` pattern that match no host and no group, to warn about."""
         return patterns.unmatched(patterns.split(pattern), self.graph)

@@ -30,6 +30,8 @@ class Loader:
         data = source.load_file(path)
         if not isinstance(data, SourceList):
             raise InputError("a playbook should be a list of plays", where=str(path))
+        if not data:
+            raise InputError("a playbook should have at least one play", where=str(path))
         plays: list[Play] = []
         for entry in data:
             mapping = keywords.mapping_at(entry, "play", data.origin)

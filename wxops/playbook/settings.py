@@ -131,7 +131,8 @@ def _problem(name: str, value: Any) -> str | None:
     """What the value should be, when it is something else."""
     if name in _PATH_LISTS:
         items = value if isinstance(value, list) else [value]
-        return None if all(isinstance(item, str) for item in items) else "is a path or a list of paths"
+        named = all(isinstance(item, str) and item.strip() for item in items)
+        return None if named else "is a path or a list of paths"
     if name in ("ask_become_pass", "accept_new"):
         return None if isinstance(value, bool) else "is true or false"
     if name == "forks":
