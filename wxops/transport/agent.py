@@ -26,6 +26,9 @@ from wxops.transport.ssh import SSHSession
 from wxops.transport.tunnel import UnixSocket
 
 MISSED_PINGS = 3
+LAST_WORDS_S = 0.2
+"""How long what a dying agent says may take to arrive after its end."""
+KEPT_WORDS = 2048
 Output = Callable[[int, str], None]
 Offers = Mapping[str, Path | bytes]
 
@@ -65,20 +68,36 @@ class Agent:
         self._heard = True
         self._written, self._spoke, self._asking = 0, time.monotonic(), False
         self._arrival: Arrival | None = None
+        self._said = b""
         self._pipe = _start(options, become)
         try:
-            greeting = shake_hands(self._pipe, options, become)
+            self._begin(become, identity)
         except BaseException:
-            self._pipe.close()
+            self.close()
             raise
-        self.banner, self._buffer = greeting.banner, bytearray(greeting.rest)
+
+    def _begin(self, become: Become | None, identity: RunIdentity) -> None:
+        options = self.options
+        greeting = shake_hands(self._pipe, options, become)
+        self.banner, self._buffer, self._said = greeting.banner, bytearray(greeting.rest), greeting.error
         self._compiled = package.same_python(greeting.magic)
-        self._write(bootstrap.payload(self._compiled) + wire.pack_json(wire.CONFIGURE, {
+        configure = wire.pack_json(wire.CONFIGURE, {
             "run": identity.run, "host": options.name, "about": dict(identity.about), "check": identity.check,
             "verbose": identity.verbose, "lock": not identity.check,
-            "patience": options.keepalive * (MISSED_PINGS + 1)}))  # fmt: skip
-        threading.Thread(target=self._read, name=f"link to {options.name}", daemon=True).start()
-        self.hello: dict[str, Any] = json.loads(self._next(wire.HELLO)[1])
+            "patience": options.keepalive * (MISSED_PINGS + 1)})  # fmt: skip
+        try:
+            self._write(bootstrap.payload(self._compiled) + configure)
+            threading.Thread(target=self._read, name=f"link to {options.name}", daemon=True).start()
+            self.hello: dict[str, Any] = json.loads(self._next(wire.HELLO)[1])
+        except HostUnreachable as error:
+            raise self._died(error) from None
+
+    def _died(self, error: HostUnreachable) -> HostUnreachable:
+        """An agent that never answered, in its own words: so early no task's secret can be among them."""
+        if self._pipe.wait(LAST_WORDS_S):
+            self._listen()
+        said = self._said.decode("utf-8", "replace").strip()
+        return HostUnreachable(f"the agent did not start ({error.what}); the host said: {said[-500:] or 'nothing'}")
 
     def run(self, module: str, items: list[dict[str, Any]], *, output: Output | None = None,
             offers: Offers | None = None, **task: Any) -> Iterator[tuple[int, dict[str, Any]]]:  # fmt: skip
@@ -219,7 +238,7 @@ class Agent:
                 return data
             if data == b"":
                 raise wire.EndOfStream("the link ended")
-            self._pipe.read_error()  # unread, it would fill the channel's window
+            self._listen()
             if not self._pipe.wait(self.options.keepalive):
                 if written != self._written:
                     missed, written = 0, self._written
@@ -228,6 +247,11 @@ class Agent:
                     raise self._gone(f"no sign of life for {self.options.keepalive * (missed + 1):g} s (at {silent})")
                 missed += 1
                 self._ask()
+
+    def _listen(self) -> None:
+        """Standard error, of which the end is kept: unread, it would fill the channel's window."""
+        while said := self._pipe.read_error():
+            self._said = (self._said + said)[-KEPT_WORDS:]
 
     def _ask(self) -> None:
         """PING, unless one is still on its way; a full channel must not block the reader."""

@@ -10,7 +10,7 @@ from wxops.agent import wire
 
 
 def chunks(content: Path | bytes, start: int) -> Iterator[bytes]:
-    """From byte `start` on. A file that cannot be read to its end ends early: the agent, which checks the digest, says so."""
+    """From byte `start` on. A file that cannot be read to its end ends early: the agent checks the digest."""
     if isinstance(content, bytes):
         yield from (content[at : at + wire.CHUNK] for at in range(start, len(content), wire.CHUNK))
         return

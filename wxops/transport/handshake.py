@@ -45,11 +45,15 @@ REMEDIES = {
 
 @dataclass
 class Greeting:
-    """What was said before the agent's first byte, the magic number of the host's Python, and what was read beyond."""
+    """What was said before the agent's first byte, the magic number of the host's Python, and what was read beyond.
+
+    error: what came on standard error so far.
+    """
 
     banner: str
     magic: str
     rest: bytes
+    error: bytes = b""
 
 
 def shake_hands(pipe: Pipe, options: ConnectionOptions, become: Become | None) -> Greeting:
@@ -71,7 +75,7 @@ def shake_hands(pipe: Pipe, options: ConnectionOptions, become: Become | None) -
             pipe.wait(0.2)
             raise _failed(options, become, out, err + (pipe.read_error() or b""), "the login ended")
     banner = out[: mark.start()].decode("utf-8", "replace").strip()
-    return Greeting(banner, mark.group(1).decode(), out[mark.end() :])
+    return Greeting(banner, mark.group(1).decode(), out[mark.end() :], err)
 
 
 def _failed(options: ConnectionOptions, become: Become | None, out: bytes, err: bytes, why: str) -> HostUnreachable:
