@@ -71,9 +71,10 @@ def execute(playbooks: list[Path], given: dict[str, Any]) -> int:
     for text in settings.notices:
         click.echo(f"[WARNING]: {text}", err=True)
     step = Stepping(_asked) if given["step"] else None
+    ask = _ask if sys.stdin.isatty() else None
     with console(given["output"] or settings.output, options, sys.stdout, settings) as show:
         about = {"inventory": [str(Path(s).resolve()) if "," not in s else s for s in sources]}
-        return Run(project, show, flags.records(settings), about, prompt=_ask, step=step).execute()
+        return Run(project, show, flags.records(settings), about, prompt=ask, step=step).execute()
 
 
 def load(playbooks: list[Path], given: dict[str, Any], settings: Any) -> tuple[Project, list[str]]:
@@ -115,10 +116,10 @@ def _asked(question: str) -> str:
     return answer
 
 
-def _ask(question: Any) -> str:
+def _ask(text: str, private: bool) -> str:
     """A question of vars_prompt."""
-    answer: str = click.prompt(
-        str(question.get("prompt") or question["name"]), default=question.get("default"),
-        hide_input=bool(question.get("private", True)), confirmation_prompt=bool(question.get("confirm")), type=str,
-    )  # fmt: skip
-    return answer
+    try:
+        typed: str = click.prompt(text, default="", show_default=False, prompt_suffix="", hide_input=private, err=True)
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    return typed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,15 +16,17 @@ from wxops.engine.context import Interrupted, PlayContext
 from wxops.engine.events import Event, Notice, PlayStarted, Recap, RunStarted
 from wxops.engine.options import RunOptions
 from wxops.engine.play_run import run_play
+from wxops.engine.prompting import Ask, answers, refuse_unanswerable
 from wxops.engine.record import RunRecord, describe, new_run_id
 from wxops.engine.state import HostState
 from wxops.engine.stepping import Stepping
 from wxops.engine.variables import Variables
-from wxops.errors import InputError, TemplateError
+from wxops.errors import TemplateError, UndefinedVariable
 from wxops.playbook import data_file
 from wxops.playbook.inventory import Inventory
 from wxops.playbook.loader import Loader
 from wxops.playbook.plays import Play
+from wxops.playbook.prompts import default_answers
 from wxops.playbook.secrets import SecretRegistry
 from wxops.playbook.start_at import starting_at
 from wxops.playbook.task_loader import Known
@@ -67,7 +70,8 @@ class Project:
         project = cls(inventory, tuple(playbooks), books, loader, options, secrets)
         inventory.require_hosts("all", options.limit)
         for play in project.plays:
-            project.hosts(play)
+            with contextlib.suppress(*[UndefinedVariable] * bool(play.vars_prompt)):  # its hosts may be the answer
+                project.hosts(play)
         return project
 
     @property
@@ -80,9 +84,10 @@ class Project:
         extra = self.options.extra_vars
         return Templar({**variables, **extra}, vault=self.options.vault, secrets=self.secrets)
 
-    def hosts(self, play: Play) -> list[str]:
-        """The hosts of a play, within the limit, in the inventory's order."""
-        pattern = self.given(play.vars).render(play.hosts)
+    def hosts(self, play: Play, prompted: Mapping[str, Any] | None = None) -> list[str]:
+        """The hosts of a play, within the limit, in the inventory's order. prompted: the answers to its vars_prompt."""
+        answered = default_answers(play.vars_prompt) if prompted is None else prompted
+        pattern = self.given({**play.vars, **answered}).render(play.hosts)
         return [host.name for host in self.inventory.select(pattern, self.options.limit)]
 
 
@@ -95,12 +100,14 @@ class Run:
     records: Path
     about: Mapping[str, Any] = field(default_factory=dict)
     run: str = field(default_factory=new_run_id)
-    prompt: Callable[[Mapping[str, Any]], Any] | None = None
+    prompt: Ask | None = None
     step: Stepping | None = None
 
     def execute(self) -> int:
         """Run all plays; the exit code (0 fine, 2 a host failed, 4 one was unreachable, 130 interrupted)."""
         options = self.project.options
+        if self.prompt is None:
+            refuse_unanswerable(self.project.plays, options.extra_vars)
         about = describe(
             self.run, self.project.playbooks, kind="run", check=options.check, limit=options.limit, **self.about
         )
@@ -140,9 +147,11 @@ class Run:
     ) -> bool:  # fmt: skip
         """Run one play; False when the run ends with it."""
         project = self.project
-        hosts = project.hosts(play)
+        given = project.options.extra_vars
+        prompted = answers(play, project.given(play.vars), given, self.prompt)
+        hosts = project.hosts(play, prompted)
         if not hosts:
-            name = _named(play, project.given(play.vars))
+            name = _named(play, project.given({**play.vars, **prompted}))
             tell(PlayStarted(name, ()))
             tell(Notice(f"play {name}: no hosts matched"))
             return True
@@ -150,7 +159,6 @@ class Run:
             states.setdefault(host, HostState(host)).begin_play()
             project.inventory.variables(host, str(play.directory))
         project.secrets.add(project.inventory.secrets())
-        prompted = self._prompted(play)
         name = _named(play, project.given({**play.vars, **prompted}))
         variables = Variables(
             project.inventory, project.options, states, project.secrets, play, name, prompted, hosts=hosts, batch=hosts
@@ -160,21 +168,6 @@ class Run:
             name, step=self.step,
         )  # fmt: skip
         return run_play(context, hosts)
-
-    def _prompted(self, play: Play) -> dict[str, Any]:
-        """Answers to vars_prompt; a variable given with -e is not asked for."""
-        answers: dict[str, Any] = {}
-        for question in play.vars_prompt:
-            name = str(question.get("name"))
-            if name in self.project.options.extra_vars:
-                continue
-            if self.prompt is None:
-                raise InputError(f"the play asks for {name!r}, and nobody is there to answer", where=play.origin,
-                                 fix=f"give it with -e {name}=...")  # fmt: skip
-            answers[name] = self.prompt(question)
-            if question.get("private", True):
-                self.project.secrets.add(answers[name])
-        return answers
 
 
 class _Teller:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wxops.errors import InputError, Origin
-from wxops.playbook import keywords, source
+from wxops.playbook import keywords, prompts, source
 from wxops.playbook.plays import Block, Common, Node, Play, Role, Task, as_list, said
 from wxops.playbook.source import SourceDict, SourceList
 from wxops.playbook.task_loader import Known, Tasks
@@ -77,7 +77,7 @@ class Loader:
             handlers=(*tasks.handlers, *([own] if own else [])),
             vars=own_vars,
             vars_files=tuple(as_list(mapping.get("vars_files"))),
-            vars_prompt=tuple(mapping.get("vars_prompt") or ()),
+            vars_prompt=prompts.questions(mapping),
             serial=tuple(as_list(mapping.get("serial"))),
             strategy=_strategy(mapping),
             roles=(*used, *tasks.imported),

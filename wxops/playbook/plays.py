@@ -184,7 +184,7 @@ class Play:
     gather_timeout: Any = None
     vars: Mapping[str, Any] = field(default_factory=dict)
     vars_files: tuple[Any, ...] = ()
-    vars_prompt: tuple[Mapping[str, Any], ...] = ()
+    vars_prompt: tuple[SourceDict, ...] = ()
     serial: tuple[Any, ...] = ()
     strategy: str = "linear"
     force_handlers: Any = None
