@@ -2,7 +2,7 @@
 
 They let apt, dpkg, holds, pins and reboots be real where no GPU is. What is in them behaves as a driver does towards an
 operator: the kernel part shows its version in /sys/module/nvidia/version after a reboot only, and `nvidia-smi` refuses
-to work while kernel and library differ. dkms is left out: a lab host has no kernel of its own to build for.
+to work while kernel and library differ. In place of what dkms builds there is a module with nothing but its version.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import functools
 import gzip
 import hashlib
 import os
+import struct
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -46,6 +47,27 @@ ExecStart=mkdir -p /sys/module/nvidia
 ExecStart=sh -c 'echo {version} >/sys/module/nvidia/version'
 ExecStart=mount -o remount,ro /sys
 """
+# What dkms does: the module for each kernel that is there. (A lab host has none of its own, only the one it runs.)
+BUILD = """#!/bin/sh
+set -e
+PATH=$PATH:/sbin
+folder=/lib/modules/$(uname -r)/updates/dkms
+mkdir -p $folder
+cp /usr/src/nvidia-{version}/nvidia.ko $folder
+depmod
+"""
+UNBUILD = """#!/bin/sh
+[ "$1" = upgrade ] || rm -rf /lib/modules
+"""
+FABRIC_MANAGER_UNIT = """[Unit]
+Description=Stand-in for the fabric manager {version}: it runs on a driver of its own version only
+
+[Service]
+ExecStart=sh -c '[ "$(cat /sys/module/nvidia/version)" = {version} ] && exec sleep infinity'
+
+[Install]
+WantedBy=multi-user.target
+"""
 NVIDIA_CTK = """#!/bin/sh
 # Stand-in for nvidia-ctk: knows `cdi generate` and `system create-dev-char-symlinks`.
 [ "$1 $2" = "cdi generate" ] || exit 0
@@ -63,35 +85,69 @@ UNIT_FOLDER = "usr/lib/systemd/system"
 
 @dataclass(frozen=True)
 class Package:
-    """A binary package: files by path (mode 0755 below bin/), links by path."""
+    """A binary package: files by path (mode 0755 below bin/), links by path. source: if it has another name."""
 
     name: str
     version: str
     depends: str = ""
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str | bytes] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
+    source: str = ""
 
 
 def driver(version: str) -> list[Package]:
     """The driver without a desktop, in one release."""
     full, unit = f"{version}-1", "nvidia-stand-in.service"
     kernel = f"nvidia-kernel-open-dkms (= {full}) | nvidia-kernel-dkms (= {full})"
-    return [
+    made = [
         Package(
             "nvidia-driver-cuda",
             full,
-            f"libcuda1 (= {full}), libnvidia-ml1 (= {full}), {kernel}",
+            # The third one as Ubuntu's nvidia-driver-580 has it: a name that does not begin with what it is of.
+            f"libcuda1 (= {full}), libnvidia-ml1 (= {full}), xserver-xorg-video-nvidia-580 (= {full}), {kernel}",
             {"usr/bin/nvidia-smi": NVIDIA_SMI.format(version=version)},
         ),
         Package("libcuda1", full, f"libnvidia-ml1 (= {full})"),
         Package("libnvidia-ml1", full),
+        Package("xserver-xorg-video-nvidia-580", full),
         Package(
             "nvidia-kernel-open-dkms",
             full,
-            files={f"{UNIT_FOLDER}/{unit}": MODULE_UNIT.format(version=version)},
+            files={
+                f"{UNIT_FOLDER}/{unit}": MODULE_UNIT.format(version=version),
+                f"usr/src/nvidia-{version}/nvidia.ko": kernel_module(name="nvidia", version=version),
+                "DEBIAN/postinst": BUILD.format(version=version),
+                "DEBIAN/prerm": UNBUILD,
+            },
             links={f"{UNIT_FOLDER}/sysinit.target.wants/{unit}": f"../{unit}"},
         ),
+        Package(
+            "nvidia-fabricmanager",
+            full,
+            files={f"{UNIT_FOLDER}/nvidia-fabricmanager.service": FABRIC_MANAGER_UNIT.format(version=version)},
+        ),
     ]
+    return [replace(package, source="nvidia-graphics-drivers") for package in made]
+
+
+def kernel_module(**about: str) -> bytes:
+    """An ELF file that modinfo reads, as `modinfo -F NAME` shows: its one section is .modinfo (elf(5))."""
+    info = b"".join(f"{name}={value}".encode() + b"\0" for name, value in about.items())
+    names, header = b"\0.modinfo\0.shstrtab\0", 64
+    sections = -(-(header + len(info) + len(names)) // 8) * 8
+    start = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 1, 62, 1, 0, 0, sections, 0, 64, 0, 0, 64, 3, 2)
+
+    def section(name: int, kind: int, flags: int, offset: int, size: int) -> bytes:
+        return struct.pack("<IIQQQQIIQQ", name, kind, flags, 0, offset, size, 0, 0, 1, 0)
+
+    table = section(0, 0, 0, 0, 0) + section(1, 1, 2, header, len(info))
+    table += section(10, 3, 0, header + len(info), len(names))
+    return (start + info + names).ljust(sections, b"\0") + table
+
+
+def kernel(version: str) -> list[Package]:
+    """What follows a kernel's versions: the image, and the headers that DKMS builds with."""
+    return [Package("linux-image-stand-in", version), Package("linux-headers-stand-in", version)]
 
 
 def cuda(version: str) -> list[Package]:
@@ -124,6 +180,7 @@ def container_toolkit(version: str) -> list[Package]:
 PACKAGES = (
     *driver("580.95.05"), *driver("580.159.03"), *cuda("13.0.1"), *cuda("13.0.2"), *cudnn("9.17.1.4", "13"),
     *cudnn("9.20.0.48", "13"), *container_toolkit("1.17.8"), *container_toolkit("1.18.2"),
+    *kernel("6.1"),
 )  # fmt: skip
 
 
@@ -140,6 +197,8 @@ def _build(folder: Path, package: Package) -> str:
     """Make one package; its paragraph in the index."""
     root = folder / "build" / f"{package.name}_{package.version}"
     control = f"Package: {package.name}\nVersion: {package.version}\nArchitecture: amd64\n"
+    if package.source:
+        control += f"Source: {package.source}\n"
     control += "Maintainer: wxops tests <tests@wxops.invalid>\n"
     if package.depends:
         control += f"Depends: {package.depends}\n"
@@ -157,9 +216,9 @@ def _build(folder: Path, package: Package) -> str:
     return control + f"Filename: ./{file.name}\nSize: {len(content)}\nSHA256: {hashlib.sha256(content).hexdigest()}\n"
 
 
-def _write(path: Path, text: str, mode: int = 0o644) -> None:
+def _write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
     path.chmod(mode)
 
 
