@@ -55,7 +55,9 @@ class LocalesKind(Kind):
 
     def fingerprint(self, state: State) -> State:
         """Only what was asked for: with de_AT comes de_AT.iso88591, which nobody named."""
-        return {name: name in state["names"] or None for name in state.get("asked", state["names"])}
+        return {
+            name: name in state["names"] or None for name in (state["asked"] if "asked" in state else state["names"])
+        }
 
     def diff(self, name: str, before: State, after: State) -> Dict[str, str]:
         texts = ["".join(locale + "\n" for locale in state["names"]) for state in (before, after)]
