@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from wxops.agent import change
+from wxops.agent.content import CHUNK
 from wxops.agent.failure import ModuleFailure
 from wxops.agent.journal import KEPT_DAYS, state_directory
 from wxops.agent.process import GRACE_S, Running
@@ -84,8 +85,10 @@ class Link(change.Link):
     def fetch(self, name: str) -> Content:
         return self.contents[name]
 
-    def stream(self, name: str) -> Iterator[bytes]:
-        return self.contents[name].chunks()
+    def stream(self, name: str, start: int = 0) -> Iterator[bytes]:
+        with self.contents[name].open() as file:
+            file.seek(start)
+            yield from iter(lambda: file.read(CHUNK), b"")
 
 
 def contents(arguments: Any, link: change.Link) -> Dict[str, Content]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wxops.actions.catalog import Module
 from wxops.actions.catalog import module as module_named
 from wxops.engine.connections import Connections
-from wxops.engine.events import Event
+from wxops.engine.events import Event, Notice
 from wxops.engine.options import RunOptions
+from wxops.engine.pace import Pace
 from wxops.engine.state import HostState
 from wxops.engine.stepping import Stepping
 from wxops.engine.variables import Variables
@@ -29,7 +30,7 @@ class Interrupted(WxopsError):
 
 @dataclass
 class PlayContext:
-    """One play in a run. ended: `meta: end_play` was met."""
+    """One play in a run. ended: `meta: end_play` was met. pace: of hosts that go on their own."""
 
     play: Play
     options: RunOptions
@@ -44,6 +45,9 @@ class PlayContext:
     name: str = ""
     ended: bool = False
     step: Stepping | None = None
+    pace: Pace | None = None
+    _noticed: set[str] = field(default_factory=set)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def module(self, task: Task) -> Module:
         return module_named(task.module, task.origin)
@@ -53,6 +57,14 @@ class PlayContext:
         """Do handlers run also on a host that failed?"""
         said = self.play.force_handlers
         return self.options.force_handlers if said is None else bool(said)
+
+    def notice_once(self, text: str) -> None:
+        """Tell the operator something that holds for the whole play."""
+        with self._guard:
+            fresh = text not in self._noticed
+            self._noticed.add(text)
+        if fresh:
+            self.emit(Notice(text))
 
     def sleep(self, seconds: float) -> None:
         """Wait, but not when the operator wants to stop."""

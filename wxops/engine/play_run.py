@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from wxops.engine.context import PlayContext
 from wxops.engine.events import PlayStarted
 from wxops.engine.handlers import Handlers
 from wxops.engine.module_defaults import facts_defaults
+from wxops.engine.pace import Pace
+from wxops.engine.strategies import ON_ITS_OWN, go_through
 from wxops.errors import InputError
 from wxops.playbook.defaults import merged
 from wxops.playbook.plays import Play, Task
@@ -24,6 +25,8 @@ from wxops.playbook.templating import Templar
 def run_play(context: PlayContext, hosts: list[str]) -> bool:
     """Run a play on its hosts, batch after batch. False when all hosts of a batch failed: that ends the run."""
     states = context.states
+    if context.play.strategy in ON_ITS_OWN:
+        context.pace = Pace(context.options.forks)
     serial = context.variables.templar(hosts[0]).render(list(context.play.serial))
     for batch in batches(hosts, tuple(_flat(serial)), context.play):
         context.variables.batch = batch
@@ -40,13 +43,7 @@ def run_play(context: PlayContext, hosts: list[str]) -> bool:
 
 def _batch(context: PlayContext, hosts: list[str]) -> None:
     blocks = BlockRun(context, Handlers(context, context.play.handlers))
-    if context.play.strategy == "linear" or len(hosts) == 1:
-        _sections(context, blocks, hosts)
-        return
-    futures = [context.pool.submit(_sections, context, blocks, [host]) for host in hosts]
-    wait(futures)
-    for future in futures:
-        future.result()
+    go_through(context, hosts, lambda some: _sections(context, blocks, some))
 
 
 def _sections(context: PlayContext, blocks: BlockRun, hosts: list[str]) -> None:
@@ -97,13 +94,13 @@ def batches(hosts: list[str], serial: tuple[Any, ...], play: Play) -> Iterator[l
 
 
 def _batch_size(size: Any, total: int, play: Play) -> int:
-    match = re.fullmatch(r"(\d+)(%?)", str(size).strip())
+    match = re.fullmatch(r"(-?\d+)(%?)", str(size).strip())
     if match is None:
         raise InputError(f"serial should be a number or a percentage, not {size!r}", where=play.origin)
     number = int(match.group(1))
     if match.group(2):
         return max(1, total * number // 100)
-    return number or total
+    return number if number > 0 else total
 
 
 def _flat(values: list[Any]) -> list[Any]:

@@ -15,11 +15,13 @@ from wxops.engine.connections import Connections
 from wxops.engine.context import Interrupted, PlayContext
 from wxops.engine.events import Event, Notice, PlayStarted, Recap, RunStarted
 from wxops.engine.options import RunOptions
+from wxops.engine.order import ordered
 from wxops.engine.play_run import run_play
 from wxops.engine.prompting import Ask, answers, refuse_unanswerable
 from wxops.engine.record import RunRecord, describe, new_run_id
 from wxops.engine.state import HostState
 from wxops.engine.stepping import Stepping
+from wxops.engine.strategies import refuse_for_all
 from wxops.engine.variables import Variables
 from wxops.errors import TemplateError, UndefinedVariable
 from wxops.playbook import data_file
@@ -72,6 +74,8 @@ class Project:
         for play in project.plays:
             with contextlib.suppress(*[UndefinedVariable] * bool(play.vars_prompt)):  # its hosts may be the answer
                 project.hosts(play)
+            for task in play.tasks():
+                refuse_for_all(play, task)
         return project
 
     @property
@@ -85,10 +89,11 @@ class Project:
         return Templar({**variables, **extra}, vault=self.options.vault, secrets=self.secrets)
 
     def hosts(self, play: Play, prompted: Mapping[str, Any] | None = None) -> list[str]:
-        """The hosts of a play, within the limit, in the inventory's order. prompted: the answers to its vars_prompt."""
+        """The hosts of a play, within the limit, in its order. prompted: the answers to its vars_prompt."""
         answered = default_answers(play.vars_prompt) if prompted is None else prompted
-        pattern = self.given({**play.vars, **answered}).render(play.hosts)
-        return [host.name for host in self.inventory.select(pattern, self.options.limit)]
+        given = self.given({**play.vars, **answered})
+        selected = [host.name for host in self.inventory.select(given.render(play.hosts), self.options.limit)]
+        return ordered(selected, given.render(play.order), play.origin)
 
 
 @dataclass

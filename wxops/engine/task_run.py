@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, wait
 from typing import Any
 
 from wxops import crash
@@ -15,7 +14,8 @@ from wxops.engine.handlers import Handlers
 from wxops.engine.host_task import HostTask, Outcome
 from wxops.engine.judging import failure, refused, registered
 from wxops.engine.loops import Item
-from wxops.engine.values import percentage, truth
+from wxops.engine.strategies import FOR_ALL, lanes, refuse_for_all
+from wxops.engine.values import number, percentage, truth
 from wxops.errors import HostUnreachable, WxopsError
 from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.plays import Task, as_tags
@@ -36,18 +36,36 @@ class TaskRun:
         context = self.context
         context.stop_if_asked()
         name = self._name(task, hosts[0])
+        refuse_for_all(context.play, task)
         once = task.common.run_once is not None and truth(
             self._rendered(task.common.run_once, task, hosts[0]), "run_once", task.origin
         )
-        doing = hosts[:1] if once else hosts
+        if context.pace is not None:
+            self._notice_unheeded(task, once)
+            once = False
+        doing = hosts[:1] if once or task.module in FOR_ALL else hosts
         if context.step is not None and not context.step.allows(name, None if len(hosts) > 1 else hosts[0]):
             return {}
         context.emit(TaskStarted(context.name, name, task.module, tuple(doing), handler, str(task.origin)))
         results = self._all(task, name, doing)
         if once:
             self._share(task, hosts, results[doing[0]])
-        self._fail_together(task, hosts, results)
+        if context.pace is None:
+            self._fail_together(task, hosts, results, once or task.module in FOR_ALL)
         return results
+
+    def _notice_unheeded(self, task: Task, once: bool) -> None:
+        """Say once a play what means nothing where each host goes on its own."""
+        play = self.context.play
+        fatal = truth(self._rendered(task.common.any_errors_fatal, task, self.context.variables.hosts[0]))
+        said = {
+            "run_once": once,
+            "any_errors_fatal": fatal,
+            "max_fail_percentage": play.max_fail_percentage is not None,
+        }
+        for name in [name for name, holds in said.items() if holds]:
+            text = f"{name} means nothing with strategy {play.strategy}: every host goes through the play on its own"
+            self.context.notice_once(text)
 
     def tags(self, task: Task) -> frozenset[str]:
         """The task's tags; a template among them knows what the play knows."""
@@ -88,19 +106,13 @@ class TaskRun:
         return f"{role.name} : {name}" if role else name
 
     def _all(self, task: Task, name: str, hosts: list[str]) -> Results:
+        at_once = int(number(self._rendered(task.common.throttle, task, hosts[0]) or 0, "throttle", task.origin))
+        if self.context.pace is not None:
+            with self.context.pace.turn(task, at_once):
+                return {host: self._one(task, name, host) for host in hosts}
         if len(hosts) == 1:
             return {hosts[0]: self._one(task, name, hosts[0])}
-        futures: dict[Future[dict[str, Any]], str] = {
-            self.context.pool.submit(self._one, task, name, host): host for host in hosts
-        }
-        try:
-            wait(futures)
-        except KeyboardInterrupt:
-            self.context.stop.set()
-            self.context.connections.cancel()
-            wait(futures, timeout=30)
-            raise
-        return {host: future.result() for future, host in futures.items()}
+        return lanes(self.context, hosts, at_once, lambda host: self._one(task, name, host))
 
     def _one(self, task: Task, name: str, host: str) -> dict[str, Any]:
         """One host's part, from rendering to counting. Never raises for what went wrong on that host."""
@@ -218,26 +230,25 @@ class TaskRun:
 
     def _share(self, task: Task, hosts: list[str], result: dict[str, Any]) -> None:
         """run_once: the others know what came out, and share its failure."""
-        first, *others = hosts
         delegated = task.common.delegate_facts is not None
-        for host in others:
+        for host in hosts[1:]:
             state = self.context.states[host]
             if task.register:
                 state.registered[task.register] = registered(result)
             if not delegated:
                 for each in result.get("results", [result]):
                     self._learn(task, host, each)
-            if self.context.states[first].failed:
-                state.failed = True
 
-    def _fail_together(self, task: Task, hosts: list[str], results: Results) -> None:
+    def _fail_together(self, task: Task, hosts: list[str], results: Results, for_all: bool) -> None:
         """any_errors_fatal and max_fail_percentage: one host's failure ends the play for all."""
         context = self.context
         if not any(context.states[host].lost for host in results):
             return
         everyone = list(context.variables.batch)
-        if self._too_many(everyone) or truth(
-            self._rendered(task.common.any_errors_fatal, task, hosts[0]), "any_errors_fatal", task.origin
+        if (
+            for_all
+            or self._too_many(everyone)
+            or truth(self._rendered(task.common.any_errors_fatal, task, hosts[0]), "any_errors_fatal", task.origin)
         ):
             for host in context.taking_part(everyone):
                 context.states[host].failed = True

@@ -32,6 +32,7 @@ COMMON = frozenset(
         "ignore_errors",
         "ignore_unreachable",
         "any_errors_fatal",
+        "throttle",
         "check_mode",
         "diff",
         "notify",
@@ -39,7 +40,7 @@ COMMON = frozenset(
 )
 PLAY = (COMMON - {"when", "notify", "delegate_to", "delegate_facts"}) | {
     "hosts", "gather_facts", "gather_subset", "gather_timeout", "vars_files", "vars_prompt", "serial", "strategy",
-    "force_handlers", "max_fail_percentage", "pre_tasks", "roles", "tasks", "post_tasks", "handlers",
+    "order", "force_handlers", "max_fail_percentage", "pre_tasks", "roles", "tasks", "post_tasks", "handlers",
 }  # fmt: skip
 BLOCK = COMMON | {"block", "rescue", "always"}
 TASK = COMMON | {
@@ -58,7 +59,7 @@ LISTS = frozenset({"tasks", "pre_tasks", "post_tasks", "handlers", "roles", "blo
 MAPPINGS = frozenset({"vars", "loop_control"})
 
 NOT_YET = frozenset({
-    "throttle", "order", "debugger", "become_exe", "fact_path",
+    "debugger", "become_exe", "fact_path",
 })  # fmt: skip
 
 

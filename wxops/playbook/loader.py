@@ -57,7 +57,7 @@ class Loader:
         keywords.check(mapping, keywords.PLAY, "play")
         if not mapping.get("hosts"):
             raise InputError("a play needs `hosts`", where=mapping.origin)
-        check_syntax(said(mapping, keywords.COMMON | {"hosts", "vars_files", "serial"}))
+        check_syntax(said(mapping, keywords.COMMON | {"hosts", "vars_files", "serial", "order"}))
         self.known.check(mapping)
         common = outer.inner({key: value for key, value in mapping.items() if key != "vars"})
         own_vars = {**(mapping.get("vars") or {}), **variables}
@@ -66,7 +66,7 @@ class Loader:
         pre, main, post = (tasks.nodes(mapping.get(name), common) for name in ("pre_tasks", "tasks", "post_tasks"))
         own = tasks.handlers_in(mapping.get("handlers"), common)
         options = said(mapping, frozenset({"gather_facts", "gather_subset", "gather_timeout", "force_handlers",
-                                           "max_fail_percentage"}))  # fmt: skip
+                                           "max_fail_percentage", "order"}))  # fmt: skip
         return Play(
             origin=mapping.origin,
             name=mapping.get("name"),

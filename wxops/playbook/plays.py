@@ -61,6 +61,7 @@ class Common:
     ignore_errors: Any = None
     ignore_unreachable: Any = None
     any_errors_fatal: Any = None
+    throttle: Any = None
     check_mode: Any = None
     diff: Any = None
     notify: tuple[str, ...] = ()
@@ -187,6 +188,7 @@ class Play:
     vars_prompt: tuple[SourceDict, ...] = ()
     serial: tuple[Any, ...] = ()
     strategy: str = "linear"
+    order: Any = None
     force_handlers: Any = None
     max_fail_percentage: Any = None
     roles: tuple[Role, ...] = ()
