@@ -23,23 +23,30 @@ class HostLock:
     def __init__(self, directory: Optional[str] = None) -> None:
         self.path = os.path.join(directory or state_directory(), "lock")
         self._descriptor: Optional[int] = None
+        self._is_held = False
 
     def take(self, holder: Dict[str, Any]) -> Optional[Dict[str, Any]]:
-        """Take the lock; None if that worked, else who has it. Raises OSError when the file cannot be made."""
-        os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Take the lock; None if that worked, else who has it. Raises OSError when the file cannot be made.
+
+        Another agent of the same run may have it: the run knows one machine by two names, acts there as two users, or
+        has come back after its link broke. That is as good, until that agent ends: to be tried again before each task.
+        """
+        if self._is_held:
+            return None
+        if self._descriptor is None:
+            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + ENDING_S
-        while not _locked(descriptor):
-            other = _holder(descriptor)
-            # The same run may know one machine by two names, or act there as two users.
-            same_run = other.get("run") == holder["run"]
-            if same_run or time.monotonic() > deadline:
-                os.close(descriptor)
-                return None if same_run else other
+        while not _locked(self._descriptor):
+            other = _holder(self._descriptor)
+            if other.get("run") == holder["run"]:
+                return None
+            if time.monotonic() > deadline:
+                return other
             time.sleep(0.05)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
-        self._descriptor = descriptor
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, json.dumps(holder).encode(), 0)
+        self._is_held = True
         return None
 
 

@@ -106,6 +106,7 @@ class Session:
         self.view = View()
         self.journal = Journal("none")
         self.check = False
+        self._locks, self._holder = False, {}  # type: bool, Dict[str, Any]
         self.patience = PATIENCE_S
         self._link = Link()
 
@@ -131,7 +132,7 @@ class Session:
         self._stop.set()
 
     def _configure(self, about: Dict[str, Any]) -> None:
-        """Take the lock and say who answers. A check run takes no lock: it changes nothing."""
+        """Take the lock and say who answers. A check run takes none before a task changes something all the same."""
         self.check = about["check"]
         self.patience = about["patience"]
         self._link = ControllerLink(self._send, self._frames, about["verbose"])
@@ -140,9 +141,10 @@ class Session:
             "pid": os.getpid(), "euid": os.geteuid(), "python": sys.version.split()[0],
             "boot_id": _boot_id(), "holder": None, "time": time.time(),
         }  # fmt: skip
-        if about["lock"]:
+        self._locks, self._holder = about["lock"], dict(about["about"], run=about["run"])
+        if self._locks:
             try:
-                hello["holder"] = self.lock.take(about["about"])
+                hello["holder"] = self.lock.take(self._holder)
             except OSError as error:
                 hello["warning"] = "no lock: %s cannot be written (%s)" % (self.lock.path, error.strerror)
         self._reply(wire.HELLO, hello)
@@ -150,13 +152,24 @@ class Session:
     def _task(self, task: Dict[str, Any]) -> None:
         """Run a module for each item; an item that fails does not stop the others, as in Ansible's loops."""
         work = self._run if task.get("async") is None else self._start_job
+        other = self._other_run(task)
         for index, arguments in enumerate(task["items"]):
             started = time.time()
-            result = work(task, arguments)
+            result = work(task, arguments) if other is None else _held_by(other)
             self._link.pass_over()
             result["ms"] = round((time.time() - started) * 1000, 1)
             self._send(wire.RESULT, _answer(index, result))
         self._send(wire.DONE)
+
+    def _other_run(self, task: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+        """Who else's run holds this host, which the task is to change."""
+        changes = not task.get("check", self.check) and task.get("journaled", True)
+        if not (self._locks or changes):
+            return None
+        try:
+            return self.lock.take(self._holder)
+        except OSError:
+            return None  # HELLO has warned; where no lock can be, no journal can, and so no change
 
     def _run(self, task: Dict[str, Any], arguments: Dict[str, Any]) -> Dict[str, Any]:
         if not task.get("timeout"):
@@ -243,6 +256,12 @@ def _with_paths_expanded(function: Any, arguments: Dict[str, Any]) -> Dict[str, 
     paths = [name for name, kind in function.__annotations__.items() if "Path" in kind]
     expanded = {name: arguments[name] for name in paths if isinstance(arguments.get(name), str)}
     return {**arguments, **{name: os.path.expanduser(os.path.expandvars(path)) for name, path in expanded.items()}}
+
+
+def _held_by(other: Dict[str, Any]) -> Dict[str, Any]:
+    who = tuple(other.get(key, "?") for key in ("run", "user", "controller", "started"))
+    message = "another run holds this host: %s of %s on %s, since %s: wait for it to end" % who
+    return {"changed": False, "failed": True, "msg": message}
 
 
 def _answer(index: int, result: Dict[str, Any]) -> bytes:
