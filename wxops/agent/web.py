@@ -291,8 +291,9 @@ def _tls(
 
 
 def _reason(error: Exception, url: str) -> str:
+    """Never with the login that FTP's address keeps."""
     reason = getattr(error, "reason", error)
-    server = urlsplit(url).netloc
+    server = urlsplit(masked(url)).netloc
     if isinstance(reason, ssl.SSLCertVerificationError):
         return "Failed to validate the SSL certificate for %s: %s" % (server, reason.verify_message)
-    return "Request failed: %s: %s" % (server or masked(url), reason)
+    return "Request failed: %s: %s" % (server or masked(url), str(reason).replace(url, masked(url)))

@@ -42,7 +42,7 @@ def local_files(change: Change, asked: str) -> Iterator[List[DebFile]]:
 
 
 def _local(change: Change, place: str, folder: str) -> str:
-    path = os.path.join(folder, os.path.basename(place) or "package.deb")
+    path = os.path.join(folder, os.path.basename(place.partition("?")[0]) or "package.deb")
     if "://" in place:
         _download(place, path)
         return path
@@ -58,13 +58,14 @@ def _local(change: Change, place: str, folder: str) -> str:
 
 
 def _download(url: str, path: str) -> None:
-    import urllib.request  # which brings http and ssl: nobody else should pay for it
+    from wxops.agent import web  # which brings http and ssl: nobody else should pay for it
 
-    try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as source, open(path, "wb") as target:
-            shutil.copyfileobj(source, target)
-    except (OSError, ValueError) as error:
-        raise ModuleFailure("cannot fetch %s: %s" % (url, getattr(error, "reason", error))) from None
+    answer = web.Web(TIMEOUT_S).get(url)
+    if answer.status != web.OK:
+        place = web.masked(url).partition("?")[0]  # what follows may be a token
+        raise ModuleFailure("cannot fetch %s: %s" % (place, answer.message), status_code=answer.status)
+    with open(path, "wb") as target:
+        target.writelines(answer.content(os.path.dirname(path)).chunks())
 
 
 def _field(path: str, name: str) -> str:
