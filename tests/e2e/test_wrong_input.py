@@ -19,7 +19,7 @@ def shell(line: str, directory: Path, **environment: str) -> subprocess.Complete
     settings = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(directory), "LC_ALL": "C.UTF-8", **environment}
     return subprocess.run(
         ["sh", "-c", line], cwd=directory, env=settings, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        errors="replace",
+        errors="replace", start_new_session=True,  # away from the terminal of who runs the tests
     )  # fmt: skip
 
 
@@ -32,6 +32,8 @@ def test_is_answered_by_a_sentence(case: dict[str, Any], tmp_path: Path) -> None
     done = shell(f"{case.get('before', '')} wxops {case['run']}", tmp_path)
     for part in case.get("says", []):
         assert part in done.stderr
+    for part in case.get("never", []):
+        assert part not in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert done.returncode == case.get("code", 1), done.stderr
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import shlex
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 
+SECONDS = click.FloatRange(min=0, max=threading.TIMEOUT_MAX, min_open=True)
 FILE: dict[str, Any] = {"metavar": "FILE", "shell_complete": completion.files}
 
 
@@ -71,7 +72,7 @@ CONNECTION = [
     click.option(
         "--accept-new", is_flag=True, default=None, help="Record keys of unknown hosts; a changed key always stops."
     ),
-    click.option("-T", "--timeout", type=float, metavar="SECONDS", help="For each hop to answer."),
+    click.option("-T", "--timeout", type=SECONDS, metavar="SECONDS", help="For each hop to answer."),
     click.option("-f", "--forks", type=click.IntRange(1), metavar="N", help="Hosts worked on at the same time (50)."),
 ]  # fmt: skip
 VAULT = [
@@ -240,15 +241,13 @@ def _tags(values: Any) -> frozenset[str]:
 
 def _password(ask: Any, file: str | None, prompt: str) -> str | None:
     """A password typed, or read from a file or script; never from argv or the environment."""
-    if file:
-        from wxops.playbook.vault_passwords import secret_of
+    from wxops.playbook.vault_passwords import piped, secret_of, typed
 
+    if file:
         return secret_of(file).decode("utf-8", "surrogateescape")
     if not ask:
         return None
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
-    return getpass.getpass(prompt)
+    return typed(prompt) if sys.stdin.isatty() else piped()
 
 
 def _become_password(
@@ -261,7 +260,7 @@ def _become_password(
 
 
 def vault_keys_of(
-    flags: dict[str, Any], settings: Settings, required: bool = False, prompt: Callable[[str], str] = getpass.getpass
+    flags: dict[str, Any], settings: Settings, required: bool = False, prompt: Callable[[str], str] | None = None
 ) -> VaultKeys:
     """The vault passwords of the flags and settings. required: without any it is asked for."""
     from wxops.playbook.vault_passwords import vault_keys

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import warnings
 from collections.abc import Callable, Sequence
-from getpass import getpass
+from getpass import GetPassWarning, getpass
 
-from wxops.errors import VaultError
+from wxops.errors import InputError, VaultError
 from wxops.playbook.vault import DEFAULT_ID, VaultKeys, is_encrypted
 
 PROMPTS = ("prompt", "prompt_ask_vault_pass")
@@ -18,7 +20,7 @@ def vault_keys(
     vault_ids: Sequence[str] = (),
     password_files: Sequence[str] = (),
     ask: bool = False,
-    prompt: Callable[[str], str] = getpass,
+    prompt: Callable[[str], str] | None = None,
 ) -> VaultKeys:
     """Every password that the operator named, opened in order.
 
@@ -27,7 +29,7 @@ def vault_keys(
     ask:            prompt for one under the label `default` (--ask-vault-pass).
     A password file may itself be encrypted with a password named before it.
     """
-    keys = VaultKeys()
+    keys, prompt = VaultKeys(), prompt or typed
     for written in [*vault_ids, *(f"{DEFAULT_ID}@{path}" for path in password_files)]:
         label, source = written.split("@", 1) if "@" in written else (DEFAULT_ID, written)
         if ";" in label:
@@ -42,10 +44,34 @@ def secret_of(path: str) -> bytes:
     return _from_path(path, DEFAULT_ID, VaultKeys(), "password")
 
 
+def typed(question: str) -> str:
+    """A password from the terminal; where there is none, a line of standard input. Raises InputError at its end."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", GetPassWarning)  # it says that it would go on with the echo on
+            return getpass(question)
+    except GetPassWarning:
+        return piped()
+    except EOFError:
+        raise _none_given() from None
+
+
+def piped() -> str:
+    """A password that stands in a line of standard input."""
+    line = sys.stdin.readline()
+    if not line:
+        raise _none_given()
+    return line.rstrip("\r\n")
+
+
+def _none_given() -> InputError:
+    return InputError("no password was given", fix="type one, write it to standard input, or name a file with it")
+
+
 def new_password(question: str) -> str:
     """Ask twice for a password that is to encrypt: a slip would lock its owner out."""
-    secret = getpass(f"New {question[0].lower()}{question[1:]}")
-    if secret != getpass(f"Confirm new {question[0].lower()}{question[1:]}"):
+    secret = typed(f"New {question[0].lower()}{question[1:]}")
+    if secret != typed(f"Confirm new {question[0].lower()}{question[1:]}"):
         raise VaultError("the passwords that were typed are not the same")
     return secret
 
@@ -59,7 +85,9 @@ def _asked(label: str, prompt: Callable[[str], str]) -> bytes:
 
 def _from_path(path: str, label: str, keys: VaultKeys, what: str = "vault password") -> bytes:
     path = os.path.abspath(os.path.expanduser(path))
-    if not os.path.exists(path) or os.path.isdir(path):
+    if os.path.isdir(path):
+        raise VaultError(f"is a directory, not a {what} file", where=path)
+    if not os.path.exists(path):
         raise VaultError(f"there is no such {what} file", where=path)
     secret = _printed(path, label) if os.access(path, os.X_OK) else _written(path, keys)
     if not secret:
