@@ -28,7 +28,7 @@ packages:
 # ansible-core, for the tests that hold wxops against it; in an environment of its own.
 $(ANSIBLE)/ready:
 	@test -x $(ANSIBLE)/bin/python || $(PYTHON) -m venv $(ANSIBLE)
-	$(ANSIBLE)/bin/pip install --quiet 'ansible-core==2.19.*'
+	$(ANSIBLE)/bin/pip install --quiet 'ansible-core==2.19.*' passlib
 	@touch $@
 
 test: setup $(ANSIBLE)/ready
