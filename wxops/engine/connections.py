@@ -52,6 +52,7 @@ class Connections:
         with lock:
             agent = self._agents.get(key)
             if agent is None or agent.is_lost:
+                self._drop(key)
                 agent = self._start(reach, become)
                 who = _who(reach, become)
                 with self._guard:
@@ -105,26 +106,32 @@ class Connections:
 
     def forget(self, host: str) -> None:
         """Close what is open to a host (it reboots, or its login changed): the next task connects anew."""
-        for key in [key for key in self._agents if key[0] == host]:
+        with self._guard:
+            keys = [key for key in self._agents if key[0] == host]
+        for key in keys:
             self._drop(key)
 
     def cancel(self) -> None:
         """Ctrl-C: nothing new is changed anywhere; running commands end."""
         self._closed = True
-        for agent in list(self._agents.values()):
+        for agent in self._open():
             agent.cancel()
 
     def close(self) -> None:
         self._closed = True
-        agents = list(self._agents.values())
+        agents = self._open()
         if agents:
             with ThreadPoolExecutor(min(32, len(agents))) as pool:
                 list(pool.map(Agent.close, agents))
 
     def traffic(self) -> dict[str, int]:
         """Bytes and round trips over all agents of the run."""
-        agents = list(self._agents.values())
+        agents = self._open()
         return {name: sum(getattr(agent.traffic, name) for agent in agents) for name in ("sent", "received", "bursts")}
+
+    def _open(self) -> list[Agent]:
+        with self._guard:
+            return list(self._agents.values())
 
 
 def _who(reach: ConnectionOptions, become: Become | None) -> Who:
