@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +14,8 @@ from wxops.playbook.signature import boolean
 from wxops.playbook.templating import Templar
 from wxops.transport.options import Become
 
+SHORT_FLAGS = re.compile(r"-[ABbEHiKkNnPSsv]+")
+"""Flags of sudo that take no value: -Hn is -H and -n, while in -unathan the n belongs to a name."""
 PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
 
 
@@ -41,5 +45,15 @@ def become_for(common: Common, templar: Templar, variables: Mapping[str, Any], o
     return Become(
         user=str(value("become_user", common.become_user, options.become_user) or "root"),
         password=str(password) if password is not None else None,
-        flags="-H" if flags is None else str(flags).replace("-S", "").replace("-n", "").strip() or "-H",
+        flags="-H" if flags is None else _flags(str(flags)),
     )
+
+
+def _flags(written: str) -> str:
+    """Those of `become_flags`; whether sudo may ask, and where it reads the answer, is for us to say."""
+    try:
+        words = shlex.split(written)
+    except ValueError as error:
+        raise InputError(f"become_flags {written!r} cannot be read: {error}") from None
+    words = [re.sub("[nS]", "", word) if SHORT_FLAGS.fullmatch(word) else word for word in words]
+    return shlex.join(word for word in words if word not in ("-", "--non-interactive", "--stdin")) or "-H"
