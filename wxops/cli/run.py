@@ -55,7 +55,6 @@ def execute(playbooks: list[Path], given: dict[str, Any]) -> int:
     """Load everything, then list or run it."""
     from wxops.console.choose import console
     from wxops.engine.run import Run
-    from wxops.engine.stepping import Stepping
     from wxops.playbook.settings import Settings
 
     settings = Settings.load()
@@ -70,7 +69,7 @@ def execute(playbooks: list[Path], given: dict[str, Any]) -> int:
         return 0
     for text in settings.notices:
         click.echo(f"[WARNING]: {text}", err=True)
-    step = Stepping(_asked) if given["step"] else None
+    step = _asked if given["step"] else None
     ask = _ask if sys.stdin.isatty() else None
     with console(given["output"] or settings.output, options, sys.stdout, settings) as show:
         about = {"inventory": [str(Path(s).resolve()) if "," not in s else s for s in sources]}

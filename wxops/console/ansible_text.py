@@ -17,6 +17,7 @@ HIDDEN = frozenset({"failed", "skipped", "steps", "ms", "warnings", "deprecation
 WITH_VVV = frozenset({"diff", "invocation"})
 ALWAYS_SHOWN, NEVER_SHOWN = ("debug", "assert"), ("setup", "gather_facts")
 NOT_OF_DEBUG = frozenset({"changed", "skip_reason", "ansible_loop_var", "ansible_index_var", "ansible_loop"})
+CENSORED = "the output has been hidden due to the fact that 'no_log: true' was specified for this result"
 CENSORED_ITEM = "(censored due to no_log)"
 
 
@@ -39,6 +40,8 @@ def dump(module: str, result: Mapping[str, Any], verbosity: int, of_loop: bool =
         shown = {name: value for name, value in shown.items() if name not in WITH_VVV}
     if of_loop:
         shown.pop("results", None)
+    if "censored" in shown:
+        shown["censored"] = CENSORED
     if module == "debug":
         shown = {"msg": shown["msg"]} if "msg" in shown else {n: v for n, v in shown.items() if n not in NOT_OF_DEBUG}
     read = module == "assert" or (module == "debug" and not result.get("failed"))

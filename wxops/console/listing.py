@@ -22,7 +22,10 @@ def listing(
             chosen = list(_tasks(play, options))
             if tasks:
                 yield "    tasks:"
-                yield from (f"      {task.label}\tTAGS: [{', '.join(sorted(task.common.tags))}]" for task in chosen)
+                yield from (
+                    f"      {task.label if task.name else task.module}\tTAGS: [{', '.join(sorted(task.common.tags))}]"
+                    for task in chosen
+                )
             if tags:
                 known = sorted(play.common.tags.union(*(task.common.tags for task in chosen)))
                 yield f"      TASK TAGS: [{', '.join(known)}]"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -17,6 +17,7 @@ from wxops.engine.events import (
     Included,
     Notice,
     Output,
+    PlaybookEnded,
     PlayStarted,
     Recap,
     Retrying,
@@ -71,8 +72,11 @@ class Plain:
                 self._line(f"{event.host} | {event.text}", "bright_black")
             case Notice():
                 self._warn(f"[WARNING]: {event.text}")
+            case PlaybookEnded():
+                self._counts(event.hosts)
             case Recap():
-                self._recap(event)
+                self._counts(event.hosts)
+                self._line(f"run {event.run}{' (interrupted)' if event.interrupted else ''}", "bright_black")
             case _:
                 pass
         self._out.flush()
@@ -181,13 +185,12 @@ class Plain:
     def _dump(self, event: TaskResult, of_loop: bool) -> str:
         return ansible_text.dump(event.module, event.result, self._verbosity, of_loop)
 
-    def _recap(self, event: Recap) -> None:
+    def _counts(self, hosts: Mapping[str, Mapping[str, int]]) -> None:
         self._banner("PLAY RECAP")
-        for host, counts in sorted(event.hosts.items()):
+        for host, counts in sorted(hosts.items()):
             color = "red" if counts["failed"] or counts["unreachable"] else "yellow" if counts["changed"] else "green"
             self._line(f"{host:<26} : {' '.join(f'{name}={count:<4}' for name, count in counts.items())}", color)
         self._line("")
-        self._line(f"run {event.run}{' (interrupted)' if event.interrupted else ''}", "bright_black")
 
     def _banner(self, text: str) -> None:
         self._lines(["", ansible_text.banner(text)])

@@ -66,6 +66,10 @@ class PlayContext:
         if fresh:
             self.emit(Notice(text))
 
+    def allows(self, task: str, host: str) -> bool:
+        """Does an operator who said --step want it done? Of hosts that go on by themselves each is asked for."""
+        return self.step is None or self.step.allows(task, None if self.play.strategy == "linear" else host)
+
     def sleep(self, seconds: float) -> None:
         """Wait, but not when the operator wants to stop."""
         if self.stop.wait(seconds):

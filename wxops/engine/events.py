@@ -87,6 +87,13 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class PlaybookEnded:
+    """One of several playbooks is done, and another follows. hosts: the counts so far."""
+
+    hosts: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
 class Recap:
     run: str
     hosts: Mapping[str, Mapping[str, int]]
@@ -94,7 +101,9 @@ class Recap:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-Event = RunStarted | PlayStarted | TaskStarted | TaskResult | Included | Retrying | Output | Notice | Recap
+Event = (
+    RunStarted | PlayStarted | TaskStarted | TaskResult | Included | Retrying | Output | Notice | PlaybookEnded | Recap
+)
 
 
 def as_json(event: Event) -> dict[str, Any]:
@@ -124,6 +133,8 @@ def as_json(event: Event) -> dict[str, Any]:
                 "stream": event.stream,
                 "text": event.text,
             }
+        case PlaybookEnded():
+            return {"event": "playbook", "hosts": {host: dict(counts) for host, counts in event.hosts.items()}}
         case Included():
             return {"event": "included", "what": event.what, "hosts": list(event.hosts), "item": event.item}
         case Retrying():

@@ -13,7 +13,7 @@ from typing import Any
 from wxops.actions import catalog
 from wxops.engine.connections import Connections
 from wxops.engine.context import Interrupted, PlayContext
-from wxops.engine.events import Event, Notice, PlayStarted, Recap, RunStarted
+from wxops.engine.events import Event, Notice, PlaybookEnded, PlayStarted, Recap, RunStarted
 from wxops.engine.options import RunOptions
 from wxops.engine.order import ordered
 from wxops.engine.play_run import run_play
@@ -106,7 +106,7 @@ class Run:
     about: Mapping[str, Any] = field(default_factory=dict)
     run: str = field(default_factory=new_run_id)
     prompt: Ask | None = None
-    step: Stepping | None = None
+    step: Callable[[str], str] | None = None
 
     def execute(self) -> int:
         """Run all plays; the exit code (0 fine, 2 a host failed, 4 one was unreachable, 130 interrupted)."""
@@ -126,7 +126,9 @@ class Run:
         with ThreadPoolExecutor(options.forks, thread_name_prefix="host") as pool:
             try:
                 tell(RunStarted(self.run, tuple(map(str, self.project.playbooks)), options.check))
-                for book in self.project.books:
+                for number, book in enumerate(self.project.books):
+                    if number:
+                        tell(PlaybookEnded(_counts(states)))
                     for play in book:
                         if not self._play(play, states, connections, pool, tell, stop):
                             break
@@ -141,8 +143,7 @@ class Run:
             finally:
                 used, traffic = connections.used(), connections.traffic()
                 connections.close()
-                counts = {name: state.counts for name, state in states.items() if any(state.counts.values())}
-                tell(Recap(self.run, counts, code == EXIT_INTERRUPTED))
+                tell(Recap(self.run, _counts(states), code == EXIT_INTERRUPTED))
                 record.finish(code, used, traffic)
         return code
 
@@ -170,7 +171,7 @@ class Run:
         )
         context = PlayContext(
             play, project.options, variables, states, connections, pool, project.loader, project.secrets, tell, stop,
-            name, step=self.step,
+            name, step=Stepping(self.step) if self.step else None,
         )  # fmt: skip
         return run_play(context, hosts)
 
@@ -195,6 +196,10 @@ def _named(play: Play, templar: Templar) -> str:
         return str(templar.render(play.name or hosts))
     except TemplateError:
         return str(play.name or hosts)
+
+
+def _counts(states: Mapping[str, HostState]) -> dict[str, dict[str, int]]:
+    return {name: dict(state.counts) for name, state in states.items() if any(state.counts.values())}
 
 
 def exit_code(states: Mapping[str, HostState]) -> int:

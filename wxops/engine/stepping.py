@@ -1,4 +1,4 @@
-"""`--step`: the operator is asked before each task, once for all its hosts."""
+"""`--step`: the operator is asked before each task of a play, once for all its hosts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Stepping:
     _asking: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def allows(self, task: str, host: str | None = None) -> bool:
-        """Is the task to be done? `c` does it and all that follow; anything but `y` and `c` leaves it out."""
+        """Is the task to be done? `c` does it and all later ones of the play; anything but `y` and `c` does not."""
         with self._asking:
             if not self._on:
                 return True

@@ -44,7 +44,7 @@ class TaskRun:
             self._notice_unheeded(task, once)
             once = False
         doing = hosts[:1] if once or task.module in FOR_ALL else hosts
-        if context.step is not None and not context.step.allows(name, None if len(hosts) > 1 else hosts[0]):
+        if not context.allows(name, hosts[0]):
             return {}
         context.emit(TaskStarted(context.name, name, task.module, tuple(doing), handler, str(task.origin)))
         results = self._all(task, name, doing)
