@@ -67,7 +67,7 @@ class HostTask:
 
     @property
     def search_path(self) -> list[Path]:
-        return self.context.variables.search_path(self.task.common.role)
+        return self.context.variables.search_path(self.task.common)
 
     def says(self, value: Any, unsure: bool = False) -> bool:
         """A keyword that is true or false, or a template of it; not said is false. unsure: what holds if it fails."""

@@ -26,8 +26,8 @@ ANSIBLE_VERSION = {"full": "2.19.0", "major": 2, "minor": 19, "revision": 0, "st
 """The version whose language wxops speaks; roles ask for it."""
 
 Layers = tuple[Any, ...]
-Key = tuple[str, int]
-"""A host, and the identity of a role."""
+Key = tuple[str, int, Path | None]
+"""A host, the identity of a role, and where the task's file lies."""
 
 
 class _Kept(NamedTuple):
@@ -69,12 +69,18 @@ class Variables:
 
     def templar(self, host: str, common: Common | None = None) -> Templar:
         """A templar with everything that holds for this host in a task with these keywords."""
-        return self._templar(self._layers(host, common), common.role if common else None)
+        return self._templar(self._layers(host, common), common)
 
-    def search_path(self, role: Role | None) -> list[Path]:
-        """Where templates and files are looked for: the role and those that included it, then the playbook."""
+    def search_path(self, common: Common | None) -> list[Path]:
+        """Where templates and files are looked for: the role and those that included it, beside the task's file, then
+
+        the playbook.
+        """
+        role = common.role if common else None
         folders = [each.path for each in (role, *role.parents)] if role else []
-        return [*folders, *([self.play.directory] if self.play else [])]
+        beside = [common.folder] if common and common.folder else []
+        of_play = [self.play.directory] if self.play else []
+        return [*dict.fromkeys(folder for folder in (*folders, *beside) if folder not in of_play), *of_play]
 
     def make_public(self, role: Role) -> None:
         """From now on the whole play sees a role's variables."""
@@ -96,9 +102,9 @@ class Variables:
 
     # -- layers -------------------------------------------------------------------------------------------------------
 
-    def _templar(self, layers: Layers, role: Role | None) -> Templar:
+    def _templar(self, layers: Layers, common: Common | None) -> Templar:
         return Templar(
-            ChainMap(*layers), search_path=self.search_path(role), vault=self.options.vault, secrets=self.secrets
+            ChainMap(*layers), search_path=self.search_path(common), vault=self.options.vault, secrets=self.secrets
         )
 
     def state(self, host: str) -> HostState:
@@ -108,29 +114,31 @@ class Variables:
     def _layers(self, host: str, common: Common | None) -> Layers:
         state = self.state(host)
         role = common.role if common else None
-        above, below = self._fixed_above(host, role), self._fixed_below(host, role, state)
+        above, below = self._fixed_above(host, common), self._fixed_below(host, role, state)
         if common is None:
             return (*above, state.registered, state.included, *below)
         params = (*reversed(common.params), *((role.params,) if role and role.params else ()))
         return (*above, *params, state.registered, state.included, *reversed(common.vars), *below)
 
-    def _fixed_above(self, host: str, role: Role | None) -> Layers:
+    def _fixed_above(self, host: str, common: Common | None) -> Layers:
         """What nothing in a playbook overrides: magic and extra variables."""
-        kept = self._above.get((host, id(role)))
+        role = common.role if common else None
+        key = (host, id(role), common.folder if common else None)
+        kept = self._above.get(key)
         if kept is None:
-            layers = (self._magic_of_host(host, role), self._of_play, self._computed, self.options.extra_vars)
-            kept = self._above[host, id(role)] = _Kept(tuple(filter(None, layers)), role)
+            layers = (self._magic_of_host(host, common), self._of_play, self._computed, self.options.extra_vars)
+            kept = self._above[key] = _Kept(tuple(filter(None, layers)), role)
         return kept.layers
 
     def _fixed_below(self, host: str, role: Role | None, state: HostState) -> Layers:
         """Everything weaker than a task's own variables: its layers stay, though facts in them may change."""
-        kept = self._below.get((host, id(role)))
+        kept = self._below.get((host, id(role), None))
         if kept is None:
             used = [*([role] if role else []), *reversed(self._public_roles)]
             of_play = [self._files.get(host), self.prompted, self.play.vars if self.play else None]
             strong = filter(None, [*(each.vars for each in used), *of_play])
             weak = filter(None, [self._inventory(host), *(each.defaults for each in used)])
-            kept = self._below[host, id(role)] = _Kept((*strong, state.facts, *weak), role)
+            kept = self._below[host, id(role), None] = _Kept((*strong, state.facts, *weak), role)
         return kept.layers
 
     def _inventory(self, host: str) -> Mapping[str, Any]:
@@ -170,11 +178,12 @@ class Variables:
             play_hosts=lambda: present(self.batch),
         )
 
-    def _magic_of_host(self, host: str, role: Role | None) -> dict[str, Any]:
+    def _magic_of_host(self, host: str, common: Common | None) -> dict[str, Any]:
+        role = common.role if common else None
         magic: dict[str, Any] = {
             "inventory_hostname": host, "inventory_hostname_short": host.split(".")[0],
             "group_names": self.inventory.group_names(host), "ansible_facts": self.state(host).ansible_facts,
-            "ansible_search_path": [str(path) for path in self.search_path(role)],
+            "ansible_search_path": [str(path) for path in self.search_path(common)],
         }  # fmt: skip
         if role is not None:
             magic.update(role_path=str(role.path), role_name=role.name, ansible_role_name=role.name)

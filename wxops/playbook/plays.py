@@ -66,6 +66,8 @@ class Common:
     diff: Any = None
     notify: tuple[str, ...] = ()
     role: Role | None = None
+    folder: Path | None = None
+    """Where the file with the task lies: files are looked for there, too."""
 
     def inner(self, said: Mapping[str, Any]) -> Common:
         """What holds inside a block or task that says this."""
@@ -89,7 +91,7 @@ class Common:
 
 
 OVERRIDING = frozenset(field.name for field in fields(Common)) - {
-    "when", "tags", "vars", "params", "environment", "module_defaults", "notify", "role",
+    "when", "tags", "vars", "params", "environment", "module_defaults", "notify", "role", "folder",
 }  # fmt: skip
 
 

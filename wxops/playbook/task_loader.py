@@ -85,6 +85,7 @@ class Tasks:
             return ()
         if not isinstance(entries, SourceList):
             raise InputError("tasks should be a list", where=getattr(entries, "origin", str(self.file)))
+        common = replace(common, folder=self.file.parent)
         return tuple(self._node(keywords.mapping_at(entry, "task", entries.origin), common) for entry in entries)
 
     def handlers_in(self, entries: Any, common: Common) -> tuple[Task, ...]:
