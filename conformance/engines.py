@@ -11,8 +11,8 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Engine:
-    """ansible-core or wxops. commands: the folder in the host from which `ansible-playbook` is taken."""
+    """ansible-core or wxops. commands: the folder in the host from which `ansible-playbook` is taken. own: what only
+
+    its environment holds.
+    """
 
     name: str
     commands: str
+    own: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, host: Host, target: Target, flags: list[str]) -> Outcome:
         """Run a target on a fresh host."""
@@ -72,7 +76,8 @@ class Engine:
             go = [f"cd {SUITE}/targets/{target.name}", shlex.join(["./runme.sh", *flags])]
         else:
             go = [f"cd {SUITE}", shlex.join(["ansible-playbook", f"{target.name}.yml", "-i", "inventory", *flags])]
-        lines = [*(f"export {name}={shlex.quote(value)}" for name, value in self._environment().items()),
+        environment = {**self._environment(), **self.own}
+        lines = [*(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
                  *(f"(cd {SUITE}/targets/{name} && ./runme.sh) > /dev/null 2>&1" for name in target.before),
                  " && ".join([go[0], f"timeout {LIMIT_S} {go[1]}"])]  # fmt: skip
         return "\n".join(lines)
@@ -81,8 +86,7 @@ class Engine:
         ansible, own = REPOSITORY / ".venv" / "ansible-core" / "bin", REPOSITORY / ".venv" / "bin"
         return {
             "PATH": f"{self.commands}:{ansible}:{own}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "ANSIBLE_CALLBACK_PLUGINS": str(REPOSITORY / "conformance" / "callback"),
-            "ANSIBLE_CALLBACKS_ENABLED": "told", "TOLD": f"{OUTPUT}/told.jsonl", "XDG_STATE_HOME": OUTPUT,
+            "XDG_STATE_HOME": OUTPUT,
             "OUTPUT_DIR": f"{OUTPUT}/dir", "INVENTORY_PATH": f"{SUITE}/inventory", "LC_ALL": "C.UTF-8",
             "ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_DEPRECATION_WARNINGS": "false", "ANSIBLE_DEVEL_WARNING": "false",
             "ANSIBLE_TEST_PYTHON_VERSION": "3.11", "ANSIBLE_HOST_PATTERN_MISMATCH": "error",
@@ -98,7 +102,11 @@ class Engine:
                     yield said
 
 
-ANSIBLE = Engine("ansible-core", "/nowhere")
+CALLBACK = {
+    "ANSIBLE_CALLBACK_PLUGINS": str(REPOSITORY / "conformance" / "callback"), "ANSIBLE_CALLBACKS_ENABLED": "told",
+    "TOLD": f"{OUTPUT}/told.jsonl",
+}  # fmt: skip
+ANSIBLE = Engine("ansible-core", "/nowhere", CALLBACK)
 WXOPS = Engine("wxops", "/root/stand-in")
 
 

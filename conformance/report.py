@@ -13,6 +13,9 @@ from conformance.engines import SUITE, Outcome
 HEAD = "| target | tasks | agree | % | exit codes | seconds | the first that does not agree |\n" + "|---" * 7 + "|"
 
 
+FAILED = ("failed", "ignored", "rescued")
+
+
 @dataclass(frozen=True)
 class Tried:
     """A target under both engines."""
@@ -47,7 +50,8 @@ def shown(difference: Difference) -> str:
 def _result(said: Mapping[str, Any] | None) -> str:
     if said is None:
         return "did not run it"
-    message = str(said["result"].get("msg", "")) if said["status"] in ("failed", "ignored", "rescued") else ""
+    result = said["result"]
+    message = str(result.get("assertion") or result.get("msg", "")) if said["status"] in FAILED else ""
     return f"{said['status']} ({message[:90]})" if message else str(said["status"])
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from wxops.actions import Call, Result
 from wxops.errors import InputError
 from wxops.playbook import data_file
+from wxops.playbook.jinja.filters_data import combine
+from wxops.playbook.templating import Templar
 
 FREE_FORM = "file"
 EXTENSIONS = ("json", "yaml", "yml")
@@ -24,6 +27,7 @@ def include_vars(
     ignore_files: list[str] | None = None,
     extensions: list[str] | None = None,
     ignore_unknown_extensions: bool = False,
+    hash_behaviour: Literal["replace", "merge"] | None = None,
 ) -> Result:
     """Load variables from YAML or JSON files on the controller.
 
@@ -35,6 +39,7 @@ def include_vars(
     ignore_files: names to leave out.
     extensions: the endings that count (json, yaml, yml).
     ignore_unknown_extensions: pass over files with another ending instead of failing.
+    hash_behaviour: `merge` puts mappings into the variables that are there already, instead of in their place.
     """
     if (file is None) == (dir is None):
         raise InputError("include_vars takes either `file` or `dir`")
@@ -47,7 +52,16 @@ def include_vars(
             continue
         found.update(data_file.variables(str(path), call.templar.vault, call.templar.secrets))
         used.append(str(path))
-    return {"changed": False, "ansible_facts": {name: found} if name else found, "ansible_included_var_files": used}
+    told = {name: found} if name else found
+    if hash_behaviour == "merge":
+        told = {key: _merged(call.templar, key, value) for key, value in told.items()}
+    return {"changed": False, "ansible_facts": told, "ansible_included_var_files": used}
+
+
+def _merged(templar: Templar, name: str, value: Any) -> Any:
+    """A mapping over the variable of that name, all the way down."""
+    known = templar.namespace()
+    return combine(known[name], value, recursive=True) if isinstance(value, Mapping) and name in known else value
 
 
 def _inside(directory: Path, depth: int) -> list[Path]:

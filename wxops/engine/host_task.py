@@ -145,7 +145,7 @@ class HostTask:
     def _learned(self, result: Result) -> dict[str, Any]:
         """What the next item sees of this one's result: facts that it set, and the result itself."""
         facts = result.get("ansible_facts") if self.task.module in ("set_fact", "include_vars") else None
-        own = {self.task.register: registered(result)} if self.task.register else {}
+        own = {self.task.register: registered(result, self.task.module)} if self.task.register else {}
         extra = self.context.options.extra_vars
         return {name: value for name, value in {**(facts or {}), **own}.items() if name not in extra}
 

@@ -10,6 +10,8 @@ from wxops.playbook.plays import Task
 from wxops.playbook.templating import Templar
 
 Result = dict[str, Any]
+SEVERAL_DIFFS = frozenset({"copy", "template", "lineinfile", "blockinfile", "user"})
+"""Modules whose result has a list of diffs in Ansible: that of the content, and that of mode and owner."""
 
 
 def refused(task: Task, item: Item) -> Result | None:
@@ -58,15 +60,17 @@ def enough(task: Task, item: Item, result: Result) -> bool:
 
 def with_result(task: Task, item: Item, result: Result) -> Templar:
     """The scope in which a result is judged: it stands under the name that the task registers."""
-    return item.templar.extended({task.register: registered(result)} if task.register else {})
+    return item.templar.extended({task.register: registered(result, task.module)} if task.register else {})
 
 
-def registered(result: Result) -> Result:
+def registered(result: Result, module: str) -> Result:
     """A result as `register` keeps it: whether it failed is always said, and nothing of the engine's own."""
     kept = {name: value for name, value in result.items() if not name.startswith("_")}
     kept.setdefault("failed", False)
+    if module not in SEVERAL_DIFFS and isinstance(kept.get("diff"), list) and len(kept["diff"]) == 1:
+        (kept["diff"],) = kept["diff"]
     if "results" in kept and isinstance(kept["results"], list):
-        kept["results"] = [registered(each) if isinstance(each, dict) else each for each in kept["results"]]
+        kept["results"] = [registered(each, module) if isinstance(each, dict) else each for each in kept["results"]]
     return kept
 
 

@@ -154,7 +154,7 @@ class TaskRun:
         labels = [item.label for item, _ in outcome.items]
         state = self.context.states[host]
         if task.register:
-            state.registered[task.register] = registered(result)
+            state.registered[task.register] = registered(result, task.module)
         for item, each in outcome.items or [(Item(None, host_task.templar, None), result)]:
             if each.get("ansible_facts"):
                 self._learn(task, self._whose_facts(host_task, item), each)
@@ -166,7 +166,7 @@ class TaskRun:
             state.registered["ansible_failed_task"] = {
                 "name": _own_name(host_task), "action": task.module, "args": task.arguments, "path": str(task.origin),
             }  # fmt: skip
-            state.registered["ansible_failed_result"] = registered(result)
+            state.registered["ansible_failed_result"] = registered(result, task.module)
         if task.module != "include_tasks" or status != "ok":  # counted when its files are read, each of them
             state.count(status, bool(result.get("changed")))
         self._tell(host_task, outcome, labels, status, ms)
@@ -234,7 +234,7 @@ class TaskRun:
         for host in hosts[1:]:
             state = self.context.states[host]
             if task.register:
-                state.registered[task.register] = registered(result)
+                state.registered[task.register] = registered(result, task.module)
             if not delegated:
                 for each in result.get("results", [result]):
                     self._learn(task, host, each)

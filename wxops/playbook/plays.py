@@ -66,6 +66,8 @@ class Common:
     diff: Any = None
     notify: tuple[str, ...] = ()
     role: Role | None = None
+    rescued: bool = False
+    """Is there a `rescue` around it?"""
     folder: Path | None = None
     """Where the file with the task lies: files are looked for there, too."""
 
@@ -91,7 +93,8 @@ class Common:
 
 
 OVERRIDING = frozenset(field.name for field in fields(Common)) - {
-    "when", "tags", "vars", "params", "environment", "module_defaults", "notify", "role", "folder",
+    "when", "tags", "vars", "params", "environment", "module_defaults", "notify", "role", "rescued",
+    "folder",
 }  # fmt: skip
 
 

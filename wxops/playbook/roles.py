@@ -20,7 +20,7 @@ def find(name: str, search: Sequence[Path], where: Origin | None) -> Path:
     """The directory of a role. Raises InputError with where it was looked for."""
     for folder in [*search, Path("/")] if name.startswith("/") else search:
         if (folder / name).is_dir():
-            return folder / name
+            return (folder / name).resolve()
     looked = ", ".join(str(folder) for folder in search)
     raise InputError(f"there is no role {name!r}", where=where, fix=f"looked in {looked}")
 

@@ -253,7 +253,7 @@ def _key_values(text: str, where: Origin | None, module: str) -> dict[str, Any]:
         if word.pair is None:
             raise InputError(f"{module} takes key=value or a mapping, not {word.text!r}", where=where)
         key, value = word.pair
-        pairs[key] = SourceStr(value, where) if where is not None else value
+        pairs[SourceStr(key, where) if where else key] = SourceStr(value, where) if where is not None else value
     return pairs
 
 

@@ -121,7 +121,9 @@ class _Loader(yaml.CSafeLoader):
         """`!unsafe`: text that must reach the host with its braces."""
         if isinstance(node, yaml.ScalarNode):
             return str(node.value)
-        return _plain(yaml.CSafeLoader.construct_object(self, _untagged(node), deep=True))
+        if isinstance(node, yaml.SequenceNode):
+            return _plain(self.construct_sequence(node, deep=True))
+        return _plain(self.construct_mapping(node, deep=True))  # type: ignore[arg-type]
 
     def sequence(self, node: yaml.SequenceNode) -> Iterator[SourceList]:
         data = SourceList(self.origin(node))
@@ -148,12 +150,6 @@ class _Loader(yaml.CSafeLoader):
 
 def _at(node: yaml.Node, problem: str) -> yaml.constructor.ConstructorError:
     return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-
-
-def _untagged(node: yaml.Node) -> yaml.Node:
-    kind = "seq" if isinstance(node, yaml.SequenceNode) else "map"
-    node.tag = f"tag:yaml.org,2002:{kind}"
-    return node
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from wxops.errors import InputError, Origin
 from wxops.playbook.defaults import merged
 from wxops.playbook.jinja.embedded import has_template
+from wxops.playbook.reckoning import refusing
 from wxops.playbook.signature import Signature
 from wxops.playbook.source import SourceDict, SourceStr
 
@@ -30,9 +31,12 @@ def is_open(arguments: Any, default: Sequence[Any]) -> bool:
 
 
 def arguments_of(
-    signature: Signature, value: Any, mapping: SourceDict, where: Origin, default: Sequence[Any] = ()
+    signature: Signature, value: Any, mapping: SourceDict, where: Origin, default: Sequence[Any], may_fail: bool
 ) -> Any:
-    """The task's arguments over its defaults, checked as far as they are not templates; one may stand for them all."""
+    """The task's arguments over its defaults, checked as far as they are not templates; one may stand for them all.
+
+    may_fail: what is wrong in them is left for the task to fail with.
+    """
     extra = mapping.get("args")
     whole = extra if isinstance(extra, SourceStr) else value
     if isinstance(whole, SourceStr) and whole.startswith("{{") and signature.free_form is None:
@@ -52,11 +56,13 @@ def arguments_of(
         given.keys_at.update(extra.keys_at)
     elif extra is not None:
         raise InputError("`args` should be a mapping", where=mapping.at("args"))
-    if is_open(given, default):
+    with refusing(unless=may_fail):
         signature.check_each(given, where, may_be_anything)
+    if is_open(given, default):
         return given
     whole = merged(default, given) if default else given
-    signature.check(whole, where, may_be_anything)
+    with refusing(unless=may_fail):
+        signature.check(whole, where, may_be_anything)
     return whole
 
 

@@ -11,6 +11,7 @@ from wxops.errors import InputError, Origin
 from wxops.playbook import defaults, keywords, role_spec, roles, source
 from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.plays import Block, Common, Loop, Node, Role, Task, as_list, said
+from wxops.playbook.reckoning import may_fail, refusing
 from wxops.playbook.signature import Signature, boolean
 from wxops.playbook.source import SourceDict, SourceList
 from wxops.playbook.task_arguments import action_of, arguments_of, is_open, may_be_anything
@@ -101,7 +102,8 @@ class Tasks:
         self.known.check(mapping)
         _check_templates(said(mapping, keywords.COMMON))
         inside = common.inner(mapping)
-        body, rescue, always = (self.nodes(mapping.get(part), inside) for part in ("block", "rescue", "always"))
+        body = self.nodes(mapping.get("block"), replace(inside, rescued=inside.rescued or bool(mapping.get("rescue"))))
+        rescue, always = (self.nodes(mapping.get(part), inside) for part in ("rescue", "always"))
         return Block(mapping.origin, body, rescue, always, mapping.get("name"))
 
     def _task(self, mapping: SourceDict, common: Common) -> Node:
@@ -113,13 +115,15 @@ class Tasks:
         inside = common.inner(mapping)
         if key == "local_action":
             inside = replace(inside, delegate_to="localhost")
-        _check_templates(mapping)
+        reckoned = may_fail(mapping, inside)
+        with refusing(unless=reckoned):
+            _check_templates(mapping)
         self.known.check(mapping)
         if short in STATIC:
             return self._static(short, value, mapping, inside, where)
         module = self.known.modules(name, where)
         default = defaults.defaults_of(inside.module_defaults, module.name, self.known)
-        arguments = arguments_of(module.signature, value, mapping, where, default)
+        arguments = arguments_of(module.signature, value, mapping, where, default, reckoned)
         if short in DYNAMIC and isinstance(arguments, SourceDict):
             _check_apply(arguments)
         _check_async(mapping, module)
@@ -190,8 +194,11 @@ class Tasks:
 
     def _rendering(self, common: Common) -> Callable[[Any], Any]:
         """Evaluates names in imports, with the variables that stand around them."""
-        of_role = [common.role.defaults, common.role.vars] if common.role else []
-        variables = _merged(*of_role[:1], self.variables, *of_role[1:], *common.vars)
+        role, magic = common.role, {"playbook_dir": str(self.directory)}
+        of_role = [role.defaults, role.vars] if role else []
+        if role:
+            magic.update(role_path=str(role.path), role_name=role.name)
+        variables = _merged(*of_role[:1], self.variables, *of_role[1:], *common.vars, magic)
         return lambda value: self.known.render(value, variables) if has_template(str(value)) else value
 
     def _import_tasks(self, name: str, common: Common, where: Origin) -> tuple[Node, ...]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from wxops.playbook.jinja.embedded import has_template
+
 TEMPLATES = {"{{": "}}", "{%": "%}", "{#": "#}"}
+ESCAPE = re.compile(r"""\\(?:U[0-9a-fA-F]{8}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|N\{[^}]+\}|[\\'"abfnrtv])""")
 
 
 @dataclass(frozen=True)
@@ -18,9 +23,14 @@ class Word:
 
     @property
     def pair(self) -> tuple[str, str] | None:
-        """(key, value) of `key=value`, the value without the quotes around it; None for another word."""
+        """(key, value) of `key=value`, the value without the quotes around it; None for another word.
+
+        Escapes as `\\n` mean what they mean in a Python text, as in Ansible.
+        """
         key, equals, value = self.text.partition("=")
-        return (key, unquoted(value)) if equals and key.isidentifier() else None
+        if not equals or not (key.isidentifier() or has_template(key)):
+            return None
+        return key, unquoted(ESCAPE.sub(lambda escape: codecs.decode(escape[0], "unicode-escape"), value))
 
 
 def words(text: str) -> Iterator[Word]:
@@ -53,6 +63,4 @@ def _after(text: str, at: int) -> int:
 
 def unquoted(value: str) -> str:
     """A value without the quotes around it."""
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-        return value[1:-1].replace(f"\\{value[0]}", value[0])
-    return value
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value

@@ -35,6 +35,7 @@ def command(
     stdin_add_newline: bool = True,
     strip_empty_ends: bool = True,
     expand_argument_vars: bool = True,
+    executable: Optional[Path] = None,
 ) -> Dict[str, Any]:
     """Run a command. It is not taken back by a rollback unless the task names its inverse with `rollback:`.
 
@@ -47,6 +48,7 @@ def command(
     stdin_add_newline: end that text with a newline.
     strip_empty_ends: remove empty lines at the end of what it prints.
     expand_argument_vars: expand `~` and $VARIABLES in the arguments.
+    executable: taken for Ansible's sake; only `shell` runs commands by another program.
     """
     if sum(1 for given in (_raw_params, cmd, argv) if given) > 1:
         raise ModuleFailure("only command or argv can be given, not both", rc=256)

@@ -20,7 +20,7 @@ MANAGERS = {"apt": "apt-get"}
 def package(
     change: Change,
     name: List[str],
-    state: Literal["absent", "build-dep", "fixed", "installed", "latest", "present", "removed"],
+    state: Literal["absent", "build-dep", "fixed", "installed", "latest", "present", "removed"] = "present",
     use: str = "auto",
     update_cache: bool = False,
 ) -> Dict[str, Any]:

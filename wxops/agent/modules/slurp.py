@@ -37,11 +37,11 @@ def readable(change: Change, path: str) -> Content:
     try:
         state = change.file(path, follow=True)
     except PermissionError:
-        raise ModuleFailure("file is not readable: %s" % path) from None
+        raise ModuleFailure("File is not readable: %s" % path) from None
     if state["type"] == "absent":
-        raise ModuleFailure("file not found: %s" % path)
+        raise ModuleFailure("File not found: %s" % path)
     if state["type"] == "directory":
-        raise ModuleFailure("source is a directory and must be a file: %s" % path)
+        raise ModuleFailure("Source is a directory and must be a file: %s" % path)
     if state["type"] != "file":
         raise ModuleFailure("%s is a %s, not a file" % (path, state["type"]))
     content: Content = state["content"]
@@ -52,4 +52,4 @@ def _bytes(content: Content, path: str) -> bytes:
     try:
         return content.read()
     except OSError as error:
-        raise ModuleFailure("file is not readable: %s (%s)" % (path, error.strerror)) from None
+        raise ModuleFailure("File is not readable: %s (%s)" % (path, error.strerror)) from None

@@ -31,6 +31,9 @@ def as_is(terms: list[Any], templar: Templar) -> list[Any]:
 
 
 def of_dict(terms: list[Any], templar: Templar) -> list[Any]:
+    wrong = next((term for term in terms if not isinstance(term, Mapping)), None)
+    if wrong is not None:
+        raise TypeError(f"the dict lookup plugin expects a dictionary, not {type_name(wrong)}")
     return [pair for term in terms for pair in dict2items(term)]
 
 
