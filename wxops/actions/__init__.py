@@ -6,7 +6,7 @@ An action's signature is its interface, as a host module's is; its first paramet
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,14 @@ class Call(ABC):
 
         (to a temporary name beside `path`, then renamed).
         """
+
+    @abstractmethod
+    def add_host(self, name: str, groups: Sequence[str], variables: Mapping[str, Any]) -> bool:
+        """Bring a host into the inventory; did that change anything?"""
+
+    @abstractmethod
+    def add_group(self, name: str, parents: Sequence[str]) -> bool:
+        """Put this host into a group of the inventory; did that change anything?"""
 
     @abstractmethod
     def sleep(self, seconds: float) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from wxops.engine.context import PlayContext
 from wxops.engine.handlers import Handlers
 from wxops.engine.includes import Includes
-from wxops.engine.steering import PER_HOST, steer
+from wxops.engine.steering import PER_HOST, WITHOUT_WHEN, steer
 from wxops.engine.task_run import TaskRun
 from wxops.errors import WxopsError
 from wxops.playbook.plays import Block, Node, Task
@@ -104,7 +104,12 @@ class BlockRun:
         """Steer the play. What does not concern single hosts asks only the first one for its condition."""
         wanted = str(task.arguments["_raw_params"])
         asked = hosts if wanted in PER_HOST else hosts[:1]
-        agreed = [host for host in asked if self._tasks.holds(task, host)]
+        if wanted in WITHOUT_WHEN:
+            agreed = hosts
+            if task.common.when:
+                self.context.notice_once(f"{wanted} task does not support when conditional ({task.origin})")
+        else:
+            agreed = [host for host in asked if self._tasks.holds(task, host)]
         if wanted == "flush_handlers":
             self.flush_handlers(agreed)
         elif agreed:

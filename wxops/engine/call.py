@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,14 @@ class HostCall(Call):
 
     def receive(self, path: Path) -> None:
         self._task.receive_at = path
+
+    def add_host(self, name: str, groups: Sequence[str], variables: Mapping[str, Any]) -> bool:
+        context = self._task.context
+        return context.additions.add_host(context.variables, name, groups, variables)
+
+    def add_group(self, name: str, parents: Sequence[str]) -> bool:
+        context = self._task.context
+        return context.additions.add_group(context.variables, name, self.host, parents)
 
     def sleep(self, seconds: float) -> None:
         left = self._task.time_left(self.templar)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from wxops.actions.catalog import Module
 from wxops.actions.catalog import module as module_named
+from wxops.engine.additions import Additions
 from wxops.engine.connections import Connections
 from wxops.engine.events import Event, Notice
 from wxops.engine.options import RunOptions
@@ -42,6 +43,7 @@ class PlayContext:
     secrets: SecretRegistry
     emit: Callable[[Event], None]
     stop: threading.Event
+    additions: Additions
     name: str = ""
     ended: bool = False
     step: Stepping | None = None

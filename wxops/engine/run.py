@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wxops.actions import catalog
+from wxops.engine.additions import Additions
 from wxops.engine.connections import Connections
 from wxops.engine.context import Interrupted, PlayContext
 from wxops.engine.events import Event, Notice, PlaybookEnded, PlayStarted, Recap, RunStarted
@@ -108,6 +109,9 @@ class Run:
     prompt: Ask | None = None
     step: Callable[[str], str] | None = None
 
+    def __post_init__(self) -> None:
+        self._additions = Additions(self.project.inventory)
+
     def execute(self) -> int:
         """Run all plays; the exit code (0 fine, 2 a host failed, 4 one was unreachable, 130 interrupted)."""
         options = self.project.options
@@ -153,6 +157,7 @@ class Run:
     ) -> bool:  # fmt: skip
         """Run one play; False when the run ends with it."""
         project = self.project
+        project.inventory = self._additions.inventory
         given = project.options.extra_vars
         prompted = answers(play, project.given(play.vars), given, self.prompt)
         hosts = project.hosts(play, prompted)
@@ -171,7 +176,7 @@ class Run:
         )
         context = PlayContext(
             play, project.options, variables, states, connections, pool, project.loader, project.secrets, tell, stop,
-            name, step=Stepping(self.step) if self.step else None,
+            self._additions, name, step=Stepping(self.step) if self.step else None,
         )  # fmt: skip
         return run_play(context, hosts)
 

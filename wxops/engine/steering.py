@@ -5,21 +5,25 @@ from __future__ import annotations
 from wxops.engine.context import PlayContext
 from wxops.playbook.plays import Task
 
-PER_HOST = frozenset({"noop", "flush_handlers", "end_host", "end_role", "reset_connection", "clear_facts"})
+PER_HOST = frozenset({"noop", "flush_handlers", "end_host", "end_role", "reset_connection"})
 """Those whose condition each host is asked for; the others ask the first host for all."""
+WITHOUT_WHEN = frozenset({"noop", "refresh_inventory", "reset_connection"})
+"""Those that nobody is asked for: Ansible does them whatever `when` says, and warns of it."""
 
 
 def steer(context: PlayContext, wanted: str, hosts: list[str], task: Task) -> None:
     """Do what a meta task wants on the hosts where its condition holds."""
-    states, variables = context.states, context.variables
+    variables = context.variables
     if wanted == "end_play":
         context.ended = True
     if wanted in ("end_play", "end_batch"):
         hosts = list(variables.batch)
-    if wanted == "clear_host_errors":
+    if wanted in ("clear_host_errors", "clear_facts"):
         hosts = list(variables.hosts)
+    if wanted == "refresh_inventory":
+        context.additions.refresh(variables)
     for host in hosts:
-        state = states[host]
+        state = variables.state(host)
         if wanted in ("end_play", "end_batch", "end_host"):
             state.ended = True
         elif wanted == "end_role":

@@ -31,10 +31,11 @@ Key = tuple[str, int, Path | None]
 
 
 class _Kept(NamedTuple):
-    """Layers that were put together, and the role that they are of: while it is kept, its identity is its own."""
+    """Layers that were put together, and what they are of: while it is kept, its identity is its own."""
 
     layers: Layers
     role: Role | None
+    inventory: Inventory
 
 
 class Computed(dict[str, Any]):
@@ -47,7 +48,10 @@ class Computed(dict[str, Any]):
 
 @dataclass
 class Variables:
-    """The variables of one play, for all its hosts. hosts: those of the play, failed ones too."""
+    """The variables of one play, for all its hosts. hosts: those of the play, failed ones too.
+
+    inventory: add_host, group_by and refresh_inventory give it another one.
+    """
 
     inventory: Inventory
     options: RunOptions
@@ -122,23 +126,23 @@ class Variables:
 
     def _fixed_above(self, host: str, common: Common | None) -> Layers:
         """What nothing in a playbook overrides: magic and extra variables."""
-        role = common.role if common else None
+        role, inventory = common.role if common else None, self.inventory
         key = (host, id(role), common.folder if common else None)
         kept = self._above.get(key)
-        if kept is None:
+        if kept is None or kept.inventory is not inventory:
             layers = (self._magic_of_host(host, common), self._of_play, self._computed, self.options.extra_vars)
-            kept = self._above[key] = _Kept(tuple(filter(None, layers)), role)
+            kept = self._above[key] = _Kept(tuple(filter(None, layers)), role, inventory)
         return kept.layers
 
     def _fixed_below(self, host: str, role: Role | None, state: HostState) -> Layers:
         """Everything weaker than a task's own variables: its layers stay, though facts in them may change."""
-        kept = self._below.get((host, id(role), None))
-        if kept is None:
+        kept, inventory = self._below.get((host, id(role), None)), self.inventory
+        if kept is None or kept.inventory is not inventory:
             used = [*([role] if role else []), *reversed(self._public_roles)]
             of_play = [self._files.get(host), self.prompted, self.play.vars if self.play else None]
             strong = filter(None, [*(each.vars for each in used), *of_play])
             weak = filter(None, [self._inventory(host), *(each.defaults for each in used)])
-            kept = self._below[host, id(role), None] = _Kept((*strong, state.facts, *weak), role)
+            kept = self._below[host, id(role), None] = _Kept((*strong, state.facts, *weak), role, inventory)
         return kept.layers
 
     def _inventory(self, host: str) -> Mapping[str, Any]:
@@ -149,11 +153,11 @@ class Variables:
     def _magic_of_play(self) -> dict[str, Any]:
         options, play = self.options, self.play
         magic: dict[str, Any] = {
-            "groups": self.inventory.groups, "hostvars": HostVars(self), "omit": OMIT,
+            "hostvars": HostVars(self), "omit": OMIT,
             "ansible_check_mode": options.check, "ansible_diff_mode": options.diff,
             "ansible_verbosity": options.verbosity, "ansible_version": ANSIBLE_VERSION, "ansible_forks": options.forks,
             "ansible_run_tags": sorted(options.tags or {"all"}), "ansible_skip_tags": sorted(options.skip_tags),
-            "ansible_playbook_python": sys.executable, "ansible_play_hosts_all": list(self.hosts),
+            "ansible_playbook_python": sys.executable,
             "wxops_version": wxops.__version__,
         }  # fmt: skip
         if options.limit is not None:
@@ -173,6 +177,8 @@ class Variables:
             return [name for name in hosts if name not in self.states or self.states[name].takes_part]
 
         return Computed(
+            groups=lambda: self.inventory.groups,
+            ansible_play_hosts_all=lambda: list(self.hosts),
             ansible_play_hosts=lambda: present(self.hosts),
             ansible_play_batch=lambda: present(self.batch),
             play_hosts=lambda: present(self.batch),
