@@ -89,16 +89,19 @@ class BlockRun:
                 states[host].roles_run.add(name)
 
     def _include(self, task: Task, results: dict[str, dict[str, object]]) -> None:
+        """Read all that the hosts include, then go through it. What cannot be read has failed its hosts by then."""
+        found = []
         for group in self._includes.groups(results):
             try:
-                included = self._includes.load(task, group)
+                found.append((group, self._includes.load(task, group)))
             except WxopsError as error:
                 self._tasks.fail(task, group.hosts, error)
                 continue
-            if task.module == "include_tasks":
-                for host in group.hosts:
-                    self.context.states[host].count("ok")
-            self.run(included, self.context.taking_part(group.hosts))
+            for host in group.hosts:
+                self.context.states[host].count("ok")
+        self._tasks.included(results)
+        for group, nodes in found:
+            self.run(nodes, self.context.taking_part(group.hosts))
 
     def _meta(self, task: Task, hosts: list[str]) -> None:
         """Steer the play. What does not concern single hosts asks only the first one for its condition."""

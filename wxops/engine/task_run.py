@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from wxops import crash
@@ -20,6 +20,7 @@ from wxops.errors import HostUnreachable, WxopsError
 from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.plays import Task, as_tags
 from wxops.playbook.source import SourceStr
+from wxops.playbook.task_loader import DYNAMIC
 
 Results = dict[str, dict[str, Any]]
 CENSORED = {"censored": "the output is hidden because the task says no_log: true"}
@@ -30,6 +31,8 @@ class TaskRun:
 
     def __init__(self, context: PlayContext, handlers: Handlers) -> None:
         self.context, self._handlers = context, handlers
+        self._including: dict[str, Callable[[], None]] = {}
+        """Host -> tells its include as done: once what it brings in has been read, or else it would be told twice."""
 
     def run(self, task: Task, hosts: list[str], handler: bool = False) -> Results:
         """The results by host. Hosts that fail are marked so in their state."""
@@ -85,6 +88,7 @@ class TaskRun:
     def fail(self, task: Task, hosts: Sequence[str], error: WxopsError) -> None:
         """The hosts fail in a task for a reason that lies in the playbook."""
         for host in hosts:
+            self._including.pop(host, None)
             host_task = self._host_task(task, host, self._name(task, host))
             self._conclude(host_task, Outcome(failure(error), []), self._fallen(host), 0)
 
@@ -167,9 +171,16 @@ class TaskRun:
                 "name": _own_name(host_task), "action": task.module, "args": task.arguments, "path": str(task.origin),
             }  # fmt: skip
             state.registered["ansible_failed_result"] = registered(result, task.module)
-        if task.module != "include_tasks" or status != "ok":  # counted when its files are read, each of them
+        if task.module in DYNAMIC and status == "ok":  # counted when its files are read, each of them
+            self._including[host] = lambda: self._tell(host_task, outcome, labels, status, ms)
+        else:
             state.count(status, bool(result.get("changed")))
-        self._tell(host_task, outcome, labels, status, ms)
+            self._tell(host_task, outcome, labels, status, ms)
+
+    def included(self, hosts: Iterable[str]) -> None:
+        """What the include of these hosts brings in has been read."""
+        for tell in [self._including.pop(host) for host in hosts if host in self._including]:
+            tell()
 
     def _whose_facts(self, host_task: HostTask, item: Item) -> str:
         common = host_task.task.common
