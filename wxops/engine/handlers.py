@@ -59,7 +59,10 @@ class Handlers:
         self._context.states[host].notified.update(found)
 
     def flush(self, hosts: Sequence[str], run: Callable[[Task, list[str]], None]) -> None:
-        """Run those notified on these hosts. One notified by a later one waits for the next time."""
+        """Run those notified on these hosts. One notified by a later one waits for the next time.
+
+        A host that fails in a handler runs none after it, not even when handlers are forced.
+        """
         number = 0
         while number < len(self._groups):  # a handler may include a role, whose handlers come in here
             for position, handler in enumerate(self._groups[number]):
@@ -67,12 +70,24 @@ class Handlers:
                 for host in waiting:
                     self._context.states[host].notified.discard((number, position))
                 if waiting:
-                    run(handler, waiting)
+                    self._run(handler, waiting, run)
             number += 1
+
+    def _run(self, handler: Task, hosts: list[str], run: Callable[[Task, list[str]], None]) -> None:
+        """One handler. Hosts that are forced to run it, though they failed, take part in what it includes, too."""
+        states = [self._context.states[host] for host in hosts]
+        forced = [state for state in states if state.failed]
+        for state in forced:
+            state.failed = False
+        run(handler, hosts)
+        for state in states:
+            state.handlers_over = state.handlers_over or state.failed
+        for state in forced:
+            state.failed = True
 
     def _waits(self, host: str, key: Key) -> bool:
         state = self._context.states[host]
-        forced = self._context.force_handlers and not (state.unreachable or state.ended)
+        forced = self._context.force_handlers and not (state.unreachable or state.ended or state.handlers_over)
         return key in state.notified and (state.takes_part or forced)
 
 

@@ -18,6 +18,7 @@ class HostState:
     facts: names begin with ansible_; ansible_facts has the same under short names. registered: also what set_fact set.
     notified, roles_run, left_role: of the play at hand; handlers to run, roles that ran, the role it left early.
     rescuers: how many blocks with a rescue it is in now. forgiven: what failed in this play keeps it from no other.
+    handlers_over: it failed in a handler, so it runs none any more in this play, not even when they are forced.
     """
 
     name: str
@@ -32,6 +33,7 @@ class HostState:
     unreachable: bool = False
     ended: bool = False
     forgiven: bool = False
+    handlers_over: bool = False
     rescuers: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
 
@@ -52,7 +54,7 @@ class HostState:
         """What was of the last play is over."""
         if self.forgiven:
             self.failed = self.unreachable = self.forgiven = False
-        self.ended, self.left_role = False, None
+        self.ended, self.left_role, self.handlers_over = False, None, False
         self.notified.clear()
         self.roles_run.clear()
 

@@ -22,6 +22,9 @@ def steer(context: PlayContext, wanted: str, hosts: list[str], task: Task) -> No
         hosts = list(variables.hosts)
     if wanted == "refresh_inventory":
         context.additions.refresh(variables)
+        pattern = variables.templar(hosts[0]).render(context.play.hosts)
+        selected = [host.name for host in variables.inventory.select(pattern, context.options.limit)]
+        variables.hosts = [*variables.hosts, *(host for host in selected if host not in variables.hosts)]
     for host in hosts:
         state = variables.state(host)
         if wanted in ("end_play", "end_batch", "end_host"):

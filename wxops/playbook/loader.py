@@ -73,8 +73,8 @@ class Loader:
             hosts=mapping["hosts"],
             common=common,
             playbook=path,
-            sections=tuple(Block(mapping.origin, section) for section in (pre, (*of_roles, *main), post) if section),
-            handlers=(*tasks.handlers, *([own] if own else [])),
+            sections=tuple(Block(mapping.origin, section) for section in (pre, (*of_roles, *main), post)),
+            handlers=(*tasks.handlers, *([own] if own else []), *tasks.late),
             vars=own_vars,
             vars_files=tuple(as_list(mapping.get("vars_files"))),
             vars_prompt=prompts.questions(mapping),
@@ -87,13 +87,13 @@ class Loader:
     def task_file(self, path: Path, common: Common, directory: Path) -> Included:
         """The tasks of a file, under the keywords of the include."""
         tasks = Tasks(self.known, directory, path)
-        return Included(tasks.nodes(source.load_file(path), common), tuple(tasks.handlers))
+        return Included(tasks.nodes(source.load_file(path), common), tuple([*tasks.handlers, *tasks.late]))
 
     def role(self, name: str, common: Common, directory: Path, where: Origin | None = None, **parts: Any) -> Included:
         """A role for an include. parts: tasks_from, vars_from, defaults_from, handlers_from."""
         tasks = Tasks(self.known, directory, directory / "playbook")
         role, nodes = tasks.role(name, {}, common, where, **parts)
-        return Included(nodes, tuple(tasks.handlers), replace(role, params={}))
+        return Included(nodes, (*tasks.handlers, *tasks.late), replace(role, params={}))
 
 
 @dataclass(frozen=True)

@@ -173,9 +173,10 @@ Node = Task | Block
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """One play. `sections` are pre_tasks, roles with tasks, and post_tasks; handlers run after each.
+    """One play. `sections` are pre_tasks, roles with tasks, and post_tasks; handlers run after each, also an empty one.
 
-    handlers: those of each role, then the play's own; of two with one name in different groups the later counts.
+    handlers: those of each role, the play's own, those of imported roles; of two with one name in different groups the
+    later counts.
     """
 
     origin: Origin

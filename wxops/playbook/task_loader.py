@@ -69,7 +69,7 @@ class Tasks:
     """The tasks of one file; `directory` is the playbook's, `file` where relative names start.
 
     variables: those of the play, for names in imports. handlers, imported: those of the roles that were met on the
-    way, and these roles. within: the roles being read, each with its file of tasks: none may need itself.
+    way, and the roles that import_role brought in. late: handlers of these, which come after the play's own. within: the roles being read, each with its file of tasks: none may need itself.
     """
 
     known: Known
@@ -77,6 +77,7 @@ class Tasks:
     file: Path
     variables: Mapping[str, Any] = field(default_factory=dict)
     handlers: list[tuple[Task, ...]] = field(default_factory=list)
+    late: list[tuple[Task, ...]] = field(default_factory=list)
     imported: list[Role] = field(default_factory=list)
     within: tuple[tuple[Path, str], ...] = ()
 
@@ -91,8 +92,15 @@ class Tasks:
 
     def handlers_in(self, entries: Any, common: Common) -> tuple[Task, ...]:
         """A list of handlers. Conditions and tags around them are not theirs."""
+        block = next((each for each in entries or () if isinstance(each, SourceDict) and "block" in each), None)
+        if block is not None:
+            raise InputError("a block is no handler", where=block.at("block"), fix="let its tasks listen to one topic")
         nodes = self.nodes(entries, replace(common, when=(), tags=frozenset()))
-        return tuple(task for node in nodes for task in (node.tasks() if isinstance(node, Block) else [node]))
+        tasks = tuple(task for node in nodes for task in (node.tasks() if isinstance(node, Block) else [node]))
+        for task in tasks:
+            if task.module == "meta" and task.arguments == {"_raw_params": "flush_handlers"}:
+                raise InputError("flush_handlers cannot be used as a handler", where=task.origin)
+        return tasks
 
     def _node(self, mapping: SourceDict, common: Common) -> Node:
         return self._block(mapping, common) if "block" in mapping else self._task(mapping, common)
@@ -188,8 +196,11 @@ class Tasks:
         if not wanted:
             raise InputError("import_role needs name", where=where)
         parts["validate"] = boolean(render(given.get("rolespec_validate", True)))
+        known = len(self.handlers)
         role, tasks = self.role(str(render(wanted)), {}, inside, where, **parts)
         self.imported.append(role)
+        self.late += self.handlers[known:]
+        del self.handlers[known:]
         return Block(mapping.origin, tasks)
 
     def _rendering(self, common: Common) -> Callable[[Any], Any]:
