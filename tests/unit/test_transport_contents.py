@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from wxops.agent.content import SMALL
 from wxops.engine import call
 from wxops.errors import HostUnreachable
 from wxops.transport.agent import Agent, RunIdentity
-from wxops.transport.contents import Arrival, chunks
+from wxops.transport.contents import Arrival, Offers, chunks
 from wxops.transport.options import ConnectionOptions
 
 TEXT = b"rendered for this host\n"
@@ -28,19 +29,32 @@ def agent() -> Iterator[Agent]:
     started.close()
 
 
-def arguments(dest: Path) -> dict[str, Any]:
-    digest = hashlib.sha256(TEXT).hexdigest()
-    content = {"offer": digest, "sha256": digest, "size": len(TEXT)}
+def arguments(dest: Path, size: int = len(TEXT)) -> dict[str, Any]:
+    digest = hashlib.sha256(TEXT.ljust(size)).hexdigest()
+    content = {"offer": digest, "sha256": digest, "size": size}
     return {"dest": str(dest), "_sent": {"name": "x", "content": content, "sha1": "", "md5": ""}}
 
 
-def test_what_a_task_offered_is_gone_with_it(agent: Agent, tmp_path: Path) -> None:
-    asks = arguments(tmp_path / "file")
-    offers = {asks["_sent"]["content"]["offer"]: TEXT}
-    ((_, result),) = agent.run("copy", [asks], offers=offers, task="first")
-    assert result["diff"][0]["after"] == TEXT.decode()
+def test_what_a_task_offered_is_gone_with_it_but_for_a_check_whose_later_tasks_may_read_it() -> None:
+    for check in (False, True):
+        offers = Offers(kept=check)
+        with offers.of_task({"name": TEXT}):
+            assert b"".join(offers.asked(b"name 9") or []) == TEXT[9:]
+        assert (offers.asked(b"name 0") is not None) == check
+
+
+def test_a_later_task_of_a_check_reads_what_an_earlier_one_was_offered(agent: Agent, tmp_path: Path) -> None:
+    asks = arguments(tmp_path / "file", size=SMALL + 1)
+    name = asks["_sent"]["content"]["offer"]
+    ((_, result),) = agent.run("copy", [asks], offers={name: TEXT.ljust(SMALL + 1)}, task="first")
+    assert result["changed"]
+    ((_, result),) = agent.run("stat", [{"path": asks["dest"]}], task="second")
+    assert result["stat"]["checksum"] == hashlib.sha1(TEXT.ljust(SMALL + 1)).hexdigest()
+
+
+def test_a_host_that_asks_for_what_was_not_offered_is_given_up(agent: Agent, tmp_path: Path) -> None:
     with pytest.raises(HostUnreachable, match="content that was not offered"):
-        list(agent.run("copy", [{**asks, "dest": str(tmp_path / "other")}], task="second"))
+        list(agent.run("copy", [arguments(tmp_path / "file")], task="a task"))
     assert agent.is_lost
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from wxops.agent import wire
 from wxops.errors import HostUnreachable
 from wxops.transport import bootstrap, package
-from wxops.transport.contents import Arrival, chunks
+from wxops.transport.contents import Arrival, Contents, Offers
 from wxops.transport.handshake import shake_hands
 from wxops.transport.messages import task_messages, too_large
 from wxops.transport.options import Become, ConnectionOptions
@@ -30,7 +30,6 @@ LAST_WORDS_S = 0.2
 """How long what a dying agent says may take to arrive after its end."""
 KEPT_WORDS = 2048
 Output = Callable[[int, str], None]
-Offers = Mapping[str, Path | bytes]
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,7 @@ class Agent:
         """Connect and start it. Raises HostUnreachable."""
         self.options = options
         self.traffic = Traffic()
+        self._offers = Offers(kept=identity.check)
         self._sent_files: set[str] = set()
         self._sockets: dict[int, UnixSocket] = {}
         self._ids = itertools.count(1)
@@ -94,25 +94,25 @@ class Agent:
 
     def _died(self, error: HostUnreachable) -> HostUnreachable:
         """An agent that never answered, in its own words: so early no task's secret can be among them."""
-        if self._pipe.wait(LAST_WORDS_S):
-            self._listen()
+        self._hear_last_words()
         said = self._said.decode("utf-8", "replace").strip()
         return HostUnreachable(f"the agent did not start ({error.what}); the host said: {said[-500:] or 'nothing'}")
 
     def run(self, module: str, items: list[dict[str, Any]], *, output: Output | None = None,
-            offers: Offers | None = None, **task: Any) -> Iterator[tuple[int, dict[str, Any]]]:  # fmt: skip
+            offers: Contents | None = None, **task: Any) -> Iterator[tuple[int, dict[str, Any]]]:  # fmt: skip
         """Run a module for each item of arguments; yields (index, result) as they come.
 
         offers: content that the agent may ask for meanwhile, by name.
         An error on this side (no room for content that comes) closes the link, where the rest of the answers still is.
         """
         try:
-            yield from self._run(module, items, output, offers or {}, task)
+            with self._offers.of_task(offers or {}):
+                yield from self._run(module, items, output, task)
         except Exception:  # not Ctrl-C: the agent is to be told of that one
             self.close()
             raise
 
-    def _run(self, module: str, items: list[dict[str, Any]], output: Output | None, offers: Offers,
+    def _run(self, module: str, items: list[dict[str, Any]], output: Output | None,
              task: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:  # fmt: skip
         for first, frame in task_messages(module, items, task):
             refusal = too_large(frame)
@@ -120,7 +120,7 @@ class Agent:
                 yield first, refusal
                 continue
             self._write(self._files_for(module, "async" in task) + frame)
-            for index, result in self._answers(output, offers):
+            for index, result in self._answers(output):
                 yield first + index, result
 
     def _files_for(self, module: str, as_job: bool) -> bytes:
@@ -130,7 +130,7 @@ class Agent:
         self._sent_files |= missing
         return wire.pack(wire.MODULE, package.pack(missing, self._compiled)) if missing else b""
 
-    def _answers(self, output: Output | None, offers: Offers) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _answers(self, output: Output | None) -> Iterator[tuple[int, dict[str, Any]]]:
         """What comes back for one message."""
         while True:
             kind, payload = self._next(wire.RESULT, wire.DONE, wire.NEED, wire.DATA, wire.OUTPUT)
@@ -140,7 +140,7 @@ class Agent:
                 answer = json.loads(payload)
                 yield answer["item"], answer["result"]
             elif kind == wire.NEED:
-                self._send_content(payload, offers)
+                self._send_content(payload)
             elif kind == wire.DATA:
                 self._receive(payload)
             elif output is not None:
@@ -281,11 +281,11 @@ class Agent:
         else:
             connection.feed(rest)
 
-    def _send_content(self, asked: bytes, offers: Offers) -> None:
-        name, _, start = asked.decode("utf-8", "replace").partition(" ")
-        if name not in offers or not start.isdecimal():
+    def _send_content(self, asked: bytes) -> None:
+        content = self._offers.asked(asked)
+        if content is None:
             raise self._gone("it asked for content that was not offered")
-        for chunk in chunks(offers[name], int(start)):
+        for chunk in content:
             self._write(wire.pack(wire.DATA, chunk))
         self._write(wire.pack(wire.DATA))
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from wxops.agent import wire
+
+Contents = Mapping[str, Path | bytes]
+"""By the names under which the agent asks for them."""
 
 
 def chunks(content: Path | bytes, start: int) -> Iterator[bytes]:
@@ -18,6 +21,31 @@ def chunks(content: Path | bytes, start: int) -> Iterator[bytes]:
         file.seek(start)
         while chunk := file.read(wire.CHUNK):
             yield chunk
+
+
+class Offers:
+    """Content that the agent may ask for: a task's, which is let go with it.
+
+    In a check run it stays to the end, since later tasks read through the overlay what earlier ones would have written.
+    """
+
+    def __init__(self, kept: bool) -> None:
+        self._kept = kept
+        self._contents: dict[str, Path | bytes] = {}
+
+    @contextlib.contextmanager
+    def of_task(self, contents: Contents) -> Iterator[None]:
+        self._contents.update(contents)
+        yield
+        if not self._kept:
+            self._contents.clear()
+
+    def asked(self, payload: bytes) -> Iterator[bytes] | None:
+        """The chunks that a NEED frame asks for: a name, a blank, and the byte to begin with. None: not offered."""
+        name, _, start = payload.decode("utf-8", "replace").partition(" ")
+        if name not in self._contents or not start.isdecimal():
+            return None
+        return chunks(self._contents[name], int(start))
 
 
 class Arrival:
