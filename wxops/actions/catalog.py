@@ -17,7 +17,7 @@ from wxops.playbook.signature import Signature
 HERE = Path(__file__).parent
 HOST_MODULES = Path(wxops.agent.modules.__file__).parent
 NOT_MODULES = frozenset({"catalog", "collections"})
-FOR_THE_ENGINE = frozenset({"rollback"})
+FOR_THE_ENGINE = frozenset({"rollback", "module_by_name"})
 NO_ASYNC = frozenset({"async_status", "raw", "assemble"})
 """Modules of the host's that Ansible does not let run with `async`, for it gives them a part on the controller."""
 

@@ -11,6 +11,7 @@ from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.reckoning import refusing
 from wxops.playbook.signature import Signature
 from wxops.playbook.source import SourceDict, SourceStr
+from wxops.playbook.words import words
 
 
 def action_of(mapping: SourceDict, key: str) -> tuple[str, Any]:
@@ -21,8 +22,12 @@ def action_of(mapping: SourceDict, key: str) -> tuple[str, Any]:
         rest.update({k: v for k, v in value.items() if k != "module"})
         rest.keys_at.update(value.keys_at)
         return str(value["module"]), rest
-    name, _, text = str(value).partition(" ")
-    return name, SourceStr(text, mapping.at(key)) if text else None
+    text = str(value)
+    first = next(words(text), None)  # a template may stand for the name
+    if first is None:
+        return "", None
+    free = text[first.end :].strip()
+    return first.text, SourceStr(free, mapping.at(key)) if free else None
 
 
 def is_open(arguments: Any, default: Sequence[Any]) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from wxops.agent.change import Change
 
-ALIASES = {"args": "arguments"}
+ALIASES = {"args": "arguments", "daemon-reload": "daemon_reload", "daemon-reexec": "daemon_reexec"}
 
 
 def service(
@@ -26,6 +26,12 @@ def service(
     runlevel: str = "default",
     arguments: str = "",
     use: str = "auto",
+    masked: Optional[bool] = None,
+    force: bool = False,
+    daemon_reload: bool = False,
+    daemon_reexec: bool = False,
+    no_block: bool = False,
+    scope: Literal["system", "user", "global"] = "system",
 ) -> Dict[str, Any]:
     """Start, stop, restart or enable a service, through systemd.
 
@@ -37,12 +43,21 @@ def service(
     runlevel: see sleep.
     arguments: see sleep.
     use: auto or systemd.
+    masked: this and what follows as systemd_service takes them.
+    force: let `enabled` replace links that are there.
+    daemon_reload: make systemd read its files anew first.
+    daemon_reexec: make systemd start itself anew first.
+    no_block: do not wait until the service has started or stopped.
+    scope: the system's manager, that of the user the task runs as, or all users'.
     """
     if not os.path.isdir("/run/systemd/system"):
         raise ModuleFailure("this host does not run systemd, and `service` knows no other")
-    if state is None and enabled is None:
+    if state is None and enabled is None and masked is None:
         raise ModuleFailure("nothing to do: give state or enabled")
     given = {"sleep": sleep, "pattern": pattern, "arguments": arguments, "runlevel": runlevel != "default"}
     for argument in (argument for argument, value in given.items() if value):
         change.warnings.append("`%s` has no effect on a host with systemd" % argument)
-    return systemd_service(change, name, state=state, enabled=enabled)
+    return systemd_service(
+        change, name, state=state, enabled=enabled, masked=masked, force=force, daemon_reload=daemon_reload,
+        daemon_reexec=daemon_reexec, no_block=no_block, scope=scope,
+    )  # fmt: skip
