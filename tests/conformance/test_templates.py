@@ -1,4 +1,4 @@
-"""The cases of templates held against ansible-core itself, and its lists of filters, tests, lookups and modules with ours.
+"""The cases of templates held against ansible-core itself; its lists of filters, tests, lookups and modules with ours.
 
 ANSIBLE_PYTHON names the interpreter of an environment with ansible-core 2.19.
 """

@@ -6,6 +6,7 @@ What does not change from task to task is put together once per host and role; a
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from wxops.errors import UndefinedVariable
 from wxops.playbook.inventory import Inventory
 from wxops.playbook.plays import Common, Play, Role
 from wxops.playbook.secrets import SecretRegistry
-from wxops.playbook.templating import OMIT, Templar
+from wxops.playbook.templating import Templar
 
 ANSIBLE_VERSION = {"full": "2.19.0", "major": 2, "minor": 19, "revision": 0, "string": "2.19.0"}
 """The version whose language wxops speaks; roles ask for it."""
@@ -65,10 +66,11 @@ class Variables:
 
     def __post_init__(self) -> None:
         self._public_roles = self.play.roles if self.play else ()
-        self._of_play = self._magic_of_play()
+        self._of_run = self._magic_of_run()
+        self._of_play = {**self._of_run, **self._magic_of_play()}
         self._computed = self._magic_that_changes()
         self._files: dict[str, Mapping[str, Any]] = {}
-        self._above: dict[Key, _Kept] = {}
+        self._above: dict[tuple[str, int, Path | None], _Kept] = {}
         self._below: dict[Key, _Kept] = {}
 
     def templar(self, host: str, common: Common | None = None) -> Templar:
@@ -76,12 +78,9 @@ class Variables:
         return self._templar(self._layers(host, common), common)
 
     def search_path(self, common: Common | None) -> list[Path]:
-        """Where templates and files are looked for: the role and those that included it, beside the task's file, then
-
-        the playbook.
-        """
+        """Where files and templates are looked for: the role and those around it, beside the task, the playbook."""
         role = common.role if common else None
-        folders = [each.path for each in (role, *role.parents)] if role else []
+        folders = [role.path, *role.around] if role else []
         beside = [common.folder] if common and common.folder else []
         of_play = [self.play.directory] if self.play else []
         return [*dict.fromkeys(folder for folder in (*folders, *beside) if folder not in of_play), *of_play]
@@ -101,7 +100,9 @@ class Variables:
     def about_host(self, host: str) -> Templar:
         """A host as `hostvars` shows it: without what the play and its roles say."""
         state = self.state(host)
-        above = self._fixed_above(host, None)
+        own = self._magic_of_host(host, None)
+        own.pop("ansible_search_path")
+        above = (own, self._of_run, {"groups": self.inventory.groups}, self.options.extra_vars)
         return self._templar((*above, state.registered, state.included, state.facts, self._inventory(host)), None)
 
     # -- layers -------------------------------------------------------------------------------------------------------
@@ -150,23 +151,31 @@ class Variables:
 
     # -- magic --------------------------------------------------------------------------------------------------------
 
-    def _magic_of_play(self) -> dict[str, Any]:
-        options, play = self.options, self.play
+    def _magic_of_run(self) -> dict[str, Any]:
+        """What holds in all plays, so that hosts of other plays have it, too."""
+        options = self.options
         magic: dict[str, Any] = {
-            "hostvars": HostVars(self), "omit": OMIT,
             "ansible_check_mode": options.check, "ansible_diff_mode": options.diff,
             "ansible_verbosity": options.verbosity, "ansible_version": ANSIBLE_VERSION, "ansible_forks": options.forks,
             "ansible_run_tags": sorted(options.tags or {"all"}), "ansible_skip_tags": sorted(options.skip_tags),
-            "ansible_playbook_python": sys.executable,
+            "ansible_playbook_python": sys.executable, "ansible_config_file": options.config_file,
+            "ansible_inventory_sources": [_place(source) for source in self.inventory.sources],
             "wxops_version": wxops.__version__,
         }  # fmt: skip
         if options.limit is not None:
             magic["ansible_limit"] = options.limit
-        if play is not None:
-            names = [used.name for used in play.roles]
-            needed = {name for used in play.roles for name in used.dependencies}
-            magic.update(playbook_dir=str(play.directory), ansible_play_name=self.name, role_names=names,
-                         ansible_play_role_names=names, ansible_role_names=sorted({*names, *needed}),
+        if self.play is not None:
+            magic["playbook_dir"] = str(self.play.directory)
+        return magic
+
+    def _magic_of_play(self) -> dict[str, Any]:
+        """What only a task of the play itself sees."""
+        magic: dict[str, Any] = {"hostvars": HostVars(self), "ansible_play_hosts_all": list(self.hosts)}
+        if self.play is not None:
+            names = [used.name for used in self.play.roles]
+            needed = {name for used in self.play.roles for name in used.dependencies}
+            magic.update(ansible_play_name=self.name, role_names=names, ansible_play_role_names=names,
+                         ansible_role_names=sorted({*names, *needed}),
                          ansible_dependent_role_names=sorted(needed))  # fmt: skip
         return magic
 
@@ -192,11 +201,17 @@ class Variables:
             "ansible_search_path": [str(path) for path in self.search_path(common)],
         }  # fmt: skip
         if role is not None:
-            magic.update(role_path=str(role.path), role_name=role.name, ansible_role_name=role.name)
+            magic.update(role_path=str(role.path), role_name=role.name, ansible_role_name=role.name,
+                         ansible_collection_name=None)  # fmt: skip
             if role.parents:
                 magic.update(ansible_parent_role_names=[each.name for each in role.parents],
                              ansible_parent_role_paths=[str(each.path) for each in role.parents])  # fmt: skip
         return magic
+
+
+def _place(source: str) -> str:
+    """An inventory as an absolute path; `host1,host2,` is none."""
+    return source if "," in source else os.path.abspath(source)
 
 
 class HostVars(Mapping[str, Any]):

@@ -19,11 +19,15 @@ YES, NO = ("1", "true", "yes", "on", "y", "t"), ("0", "false", "no", "off", "n",
 
 @dataclass(frozen=True)
 class AnsibleSettings:
-    """What Ansible's own configuration sets, by the names of `Settings`; notices say what had no effect."""
+    """What Ansible's own configuration sets, by the names of `Settings`; notices say what had no effect.
+
+    file: the ansible.cfg that was read, if any.
+    """
 
     of_environment: Mapping[str, Any]
     of_file: Mapping[str, Any]
     notices: tuple[str, ...]
+    file: str | None = None
 
 
 def load(environment: Mapping[str, str], directory: str = ".") -> AnsibleSettings:
@@ -40,7 +44,7 @@ def load(environment: Mapping[str, str], directory: str = ".") -> AnsibleSetting
     if problem:
         told.append(problem)
     of_file, more = _file(path) if path else ({}, [])
-    return AnsibleSettings(of_environment, of_file, (*told, *more))
+    return AnsibleSettings(of_environment, of_file, (*told, *more), path)
 
 
 def _find(environment: Mapping[str, str], directory: str) -> tuple[str | None, str | None]:

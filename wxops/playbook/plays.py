@@ -20,6 +20,7 @@ class Role:
 
     defaults, vars: its own over those of the roles that it depends on and of those that brought it in. params: what
     stands beside its name in `roles:`. dependencies: names. parents: the roles that included it, innermost first.
+    around: where those lie that included it or need it, innermost first: their files are its own, too.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Role:
     params: Mapping[str, Any] = field(default_factory=dict)
     dependencies: tuple[str, ...] = ()
     parents: tuple[Role, ...] = ()
+    around: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

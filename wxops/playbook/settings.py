@@ -32,6 +32,7 @@ class Settings:
     output:              live, plain or jsonl; None is live on a terminal and plain elsewhere.
     file:                the wxops.toml that was read, if any. Relative paths in it are beside it.
     notices:             what of Ansible's settings has no effect here.
+    config_file:         the ansible.cfg that was read, if any.
     The others are Ansible's, under its names (docs/ansible.md), and are read from its places alone.
     """
 
@@ -47,6 +48,7 @@ class Settings:
     output: str | None = None
     file: str | None = None
     notices: tuple[str, ...] = ()
+    config_file: str | None = None
     remote_port: int | None = None
     connection: str | None = None
     ask_pass: bool = False
@@ -85,7 +87,7 @@ class Settings:
         notices = list(theirs.notices)
         if found.get("accept_new") and "accept_new" not in own:
             notices.append("host_key_checking is off: keys of unknown hosts are recorded, a changed one stops the run")
-        return cls(**found, notices=tuple(notices))
+        return cls(**found, notices=tuple(notices), config_file=theirs.file)
 
 
 _ALL = [field.name for field in fields(Settings)]

@@ -262,15 +262,15 @@ class Tasks:
         """
         path = roles.find(name, [self.directory / "roles", *self.known.roles_path, self.directory], where)
         within = self._within(path, tasks_from, where)
-        outer = common.role
+        outer, user = common.role, needed_by or common.role
         role = Role(
             path.name, path, {}, roles.variables(path, "vars", vars_from, self.known.read), params,
-            parents=(outer, *outer.parents) if outer else (),
+            parents=(outer, *outer.parents) if outer else (), around=(user.path, *user.around) if user else (),
         )  # fmt: skip
         defaults = roles.variables(path, "defaults", defaults_from, self.known.read)
         role = replace(role, defaults=defaults)
         before, needed = within.roles(roles.dependencies(path), common, role)
-        role = _complete(role, needed_by or outer, needed)
+        role = _complete(role, user, needed)
         inside = replace(common, role=role)
         tasks = within._part(path, "tasks", tasks_from, inside)
         if tasks is None and tasks_from != "main":
