@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from wxops.errors import InputError, Origin
 from wxops.playbook import defaults, keywords, role_spec, roles, source
@@ -138,6 +138,8 @@ class Tasks:
         arguments = arguments_of(module.signature, value, mapping, where, default, reckoned)
         if short in DYNAMIC and isinstance(arguments, SourceDict):
             _check_apply(arguments)
+            if not reckoned:
+                self._check_there(short, arguments, inside, where)
         _check_async(mapping, module)
         conditions = {k: tuple(as_list(mapping[k])) for k in ("changed_when", "failed_when") if k in mapping}
         return Task(
@@ -218,10 +220,29 @@ class Tasks:
         return lambda value: self.known.render(value, variables) if has_template(str(value)) else value
 
     def _import_tasks(self, name: str, common: Common, where: Origin) -> tuple[Node, ...]:
+        path = self._task_file(name, common, where)
+        return self._inside(path).nodes(source.load_file(path), common)
+
+    def _task_file(self, name: str, common: Common, where: Origin) -> Path:
         path = find_task_file(name, self.file, common.role, self.directory)
         if path is None:
             raise InputError(f"there is no task file {name}", where=where, fix=f"looked beside {self.file}")
-        return self._inside(path).nodes(source.load_file(path), common)
+        return path
+
+    def _check_there(self, short: str, arguments: SourceDict, common: Common, where: Origin) -> None:
+        """What an include names in so many words is looked for now; a template is the run's affair."""
+        file, part = arguments.get("file"), arguments.get("tasks_from", "main")
+        role = arguments.get("name") or arguments.get("role")
+        if short == "include_tasks" and _is_literal(file):
+            self._task_file(file, common, where)
+        if short == "include_role" and _is_literal(role):
+            path = roles.find(role, self._role_path, where)
+            if part != "main" and _is_literal(part) and roles.part(path, "tasks", part) is None:
+                raise InputError(f"role {role} has no tasks/{part}", where=where)
+
+    @property
+    def _role_path(self) -> Sequence[Path]:
+        return [self.directory / "roles", *self.known.roles_path, self.directory]
 
     def _inside(self, path: Path) -> Tasks:
         """The same for another file; what it meets of roles is met here."""
@@ -260,7 +281,7 @@ class Tasks:
 
         once: what stands beside its name in `roles:`; with the same it runs once, unless it allows duplicates.
         """
-        path = roles.find(name, [self.directory / "roles", *self.known.roles_path, self.directory], where)
+        path = roles.find(name, self._role_path, where)
         within = self._within(path, tasks_from, where)
         outer, user = common.role, needed_by or common.role
         role = Role(
@@ -347,6 +368,10 @@ def find_task_file(name: str, beside: Path, role: Role | None, directory: Path) 
     """A task file as Ansible looks for it: in the role's tasks/, beside the including file, in the playbook's."""
     folders = [beside.parent, *([role.path / "tasks", role.path] if role else []), directory / "tasks", directory]
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
+
+
+def _is_literal(name: Any) -> TypeGuard[str]:
+    return isinstance(name, str) and bool(name) and not has_template(name)
 
 
 def _short(name: str) -> str:
