@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import ChainMap
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wxops.engine.become import PASSWORDS, become_for
+from wxops.engine.acted import likely, reach_as
 from wxops.engine.connections import Acted, Connections
 from wxops.engine.events import Event, Notice, PlayStarted, Recap, RunStarted, Status, TaskResult, TaskStarted
 from wxops.engine.options import RunOptions
@@ -19,11 +18,9 @@ from wxops.engine.run import EXIT_ERROR, EXIT_FAILED, EXIT_INTERRUPTED, exit_cod
 from wxops.engine.state import HostState
 from wxops.errors import HostUnreachable, WxopsError
 from wxops.playbook.inventory import Inventory
-from wxops.playbook.plays import Common
 from wxops.playbook.secrets import SecretRegistry
 from wxops.playbook.templating import Templar
 from wxops.transport.agent import RunIdentity
-from wxops.transport.options import Become
 
 PLAN, DO = "what would be taken back", "take back"
 
@@ -160,13 +157,9 @@ class _Work:
     def _one(self, host: str, who: Mapping[str, str | None], check: bool) -> dict[str, Any]:
         """The part of one user; logged in as the run was, unless this rollback says otherwise."""
         templar = self._templar(host)
-        said = {"ansible_connection": "local" if who["connection"] == "local" else None,
-                "ansible_user": who["login"] if not self.rollback.options.remote_user else None}  # fmt: skip
-        said = {name: value for name, value in said.items() if value and name not in self.rollback.options.extra_vars}
-        variables: Any = ChainMap(said, templar.namespace())  # type: ignore[arg-type]  # read only
-        password = next(filter(None, map(variables.get, PASSWORDS)), None) or self.rollback.options.become_password
+        variables, become = reach_as(templar, who, self.rollback.options)
+        password = become.password if become else None
         self._secrets.add([password or "", self.rollback.inventory.secrets()])
-        become = Become(who["become"], password=str(password) if password else None) if who["become"] else None
         with self.connections.agent(host, variables, become) as agent:
             arguments = {"run": self.rollback.past.run, "force": self.rollback.force}
             ((_, result),) = agent.run(
@@ -176,10 +169,7 @@ class _Work:
 
     def _might_have_acted(self, host: str) -> list[dict[str, str | None]]:
         """Of another controller's run: whom the inventory and the flags name. Who has no journal there says so."""
-        templar = self._templar(host)
-        become = become_for(Common(), templar, templar.namespace(), self.rollback.options)
-        users = [None, *([become.user] if become else [])]
-        return [{"connection": None, "login": None, "become": user} for user in users]
+        return likely(self._templar(host), self.rollback.options)
 
     def _templar(self, host: str) -> Templar:
         options = self.rollback.options
