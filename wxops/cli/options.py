@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 
-SECONDS = click.FloatRange(min=0, max=threading.TIMEOUT_MAX, min_open=True)
+SECONDS = click.FloatRange(min=0, max=86400, min_open=True)
 FILE: dict[str, Any] = {"metavar": "FILE", "shell_complete": completion.files}
 
 
