@@ -36,7 +36,7 @@ def screen(written: str) -> list[str]:
 
 def shown(*events: Event, diff: bool = False, verbosity: int = 0) -> list[str]:
     out = io.StringIO()
-    with Live(out, diff=diff, verbosity=verbosity) as live:
+    with Live(out, diff=diff, verbosity=verbosity, always_draw=True) as live:
         for event in events:
             live(event)
     return [re.sub(r"\d+\.\ds", "SECONDS", " ".join(line.split())) for line in screen(out.getvalue()) if line]
@@ -70,7 +70,7 @@ def test_hosts_that_fail_alike_share_a_line_below_their_task() -> None:
 
 def test_what_is_awaited_stands_below_and_is_drawn_over() -> None:
     out = io.StringIO()
-    with Live(out, diff=False, verbosity=0) as live:
+    with Live(out, diff=False, verbosity=0, always_draw=True) as live:
         live(PLAY)
         live(started())
         live(result("gpu2", status="failed", msg="no space"))
@@ -122,7 +122,7 @@ def test_a_host_cannot_drive_the_terminal() -> None:
     for console in (Live, Plain):
         out = io.StringIO()
         if console is Live:
-            with Live(out, diff=False, verbosity=1) as live:
+            with Live(out, diff=False, verbosity=1, always_draw=True) as live:
                 for event in events:
                     live(event)
         else:

@@ -27,7 +27,7 @@ def console(
 
         yield to_the_end(JsonLines(out))
         return
-    if chosen == "live" and out.isatty():
+    if chosen == "live":
         from wxops.console.live import Live
 
         with Live(out, diff=options.diff, verbosity=options.verbosity) as live:

@@ -10,7 +10,9 @@ from typing import TextIO
 import click
 from rich.cells import cell_len
 
+from wxops.console.log import Log
 from wxops.console.open_task import COLORS, OpenTask
+from wxops.console.progress import Progress, took
 from wxops.console.region import Region, fit
 from wxops.console.results import printable
 from wxops.engine.events import Event, Notice, Output, PlayStarted, Recap, RunStarted, TaskResult, TaskStarted
@@ -19,14 +21,18 @@ WIDEST = 100  # beyond it an eye no longer finds the end of its line
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 SHOWN_TASKS, SHOWN_FAILURES, SHOWN_HOSTS = 8, 5, 12
 SHOWN_NAMES = 40  # columns
+SHOWN_GROUPS = 20  # of hosts that told different things
+MARKS = {"at work": ("", "cyan"), "waiting": ("✓", "green"), "failed": ("✗", "red")}
 
 
 class Live:
-    """Shows events. Lines that stay are written once; what is going on is drawn over by `Region`."""
+    """Shows events. Lines that stay are written once; what is going on is drawn over by `Region`, or told by `Log`."""
 
-    def __init__(self, out: TextIO, *, diff: bool, verbosity: int) -> None:
+    def __init__(self, out: TextIO, *, diff: bool, verbosity: int, always_draw: bool = False) -> None:
+        """always_draw: `out` is a terminal, whatever it says of itself."""
         self._diff, self._verbosity = diff, verbosity
-        self._region = Region(out, self._now)
+        self._region: Region | Log = Region(out, self._now) if out.isatty() or always_draw else Log(out, self._now)
+        self._progress = Progress()
         self._open: list[OpenTask] = []
         self._hosts: tuple[str, ...] = ()
         self._began = time.monotonic()
@@ -43,6 +49,7 @@ class Live:
         self._region.__exit__(kind, error, trace)
 
     def __call__(self, event: Event) -> None:
+        self._progress.take(event)
         match event:
             case RunStarted():
                 self._check = event.check
@@ -105,16 +112,18 @@ class Live:
     def _line(self, mark: str, color: str, task: OpenTask, counts: list[tuple[str, str]], dim: bool = False) -> str:
         width = min(self._region.size()[0], WIDEST) - 1
         alone = f"{task.event.hosts[0]} " if len(task.event.hosts) == 1 < len(self._hosts) else ""
-        right = f"{alone}{'  '.join(text for text, _ in counts)}{_took(task.seconds):>8}"
+        right = f"{alone}{'  '.join(text for text, _ in counts)}{took(task.seconds):>8}"
         name = f"{task.event.task}{' (handler)' if task.event.handler else ''}"
         left = fit(printable(name), max(8, width - cell_len(right) - 5))
         styled = "  ".join(click.style(text, fg=shade, dim=dim) for text, shade in counts)
-        took = click.style(f"{_took(task.seconds):>8}", dim=True)
-        return f"  {click.style(mark, fg=color)} {click.style(left, dim=dim)} {alone}{styled}{took}"
+        lasted = click.style(f"{took(task.seconds):>8}", dim=True)
+        return f"  {click.style(mark, fg=color)} {click.style(left, dim=dim)} {alone}{styled}{lasted}"
 
     def _told(self, task: OpenTask) -> Iterator[str]:
         """What the hosts said, hosts that said the same together."""
         said = list(task.same())
+        more = sum(len(hosts) for hosts, _ in said[SHOWN_GROUPS:])
+        said = said[:SHOWN_GROUPS]
         widest = min(max((cell_len(_names(hosts)) for hosts, _ in said), default=0), SHOWN_NAMES)
         for hosts, lines in said:
             names = _names(hosts) if len(self._hosts) > 1 else ""
@@ -124,9 +133,11 @@ class Live:
             if names:
                 yield f"      {click.style(names, bold=True)}"
             yield from (f"        {line}" for line in lines)
+        if more:
+            yield f"      and {_hosts(more)} more, each with something else: the run's record has it all"
 
     def _now(self, width: int, height: int) -> list[str]:
-        """The tasks that run, the hosts that they wait for, and who failed already. Called by the ticker's thread."""
+        """The tasks that run, whom they wait for, who failed, how far each host is. Called by the ticker's thread."""
         tasks = [task for task in self._open if task.event.module != "pause"]  # which talks to the operator itself
         lines: list[str] = []
         spin = SPINNER[int((time.monotonic() - self._began) * 10) % len(SPINNER)]
@@ -141,7 +152,19 @@ class Live:
                 lines.append(click.style(fit(f"    ✗ {host}  {message}", width - 1).rstrip(), fg="red"))
         if len(tasks) > SHOWN_TASKS:
             lines.append(click.style(f"    and {len(tasks) - SHOWN_TASKS} more tasks", dim=True))
-        return lines
+        shown = [*lines, *self._overview(spin, width)] if tasks else []
+        room = height - 2
+        return shown if len(shown) <= room else [*shown[: room - 1], shown[-1]]
+
+    def _overview(self, spin: str, width: int) -> Iterator[str]:
+        """A line for each host where they are few, and how far the run is."""
+        hosts = self._progress.lines()
+        widest = max((cell_len(name) for name, _, _ in hosts), default=0)
+        for name, state, text in hosts:
+            mark, color = MARKS[state]
+            line = fit(f"{fit(printable(name), widest)}  {printable(text)}", width - 7).rstrip()
+            yield f"    {click.style(mark or spin, fg=color)} {line}"
+        yield click.style(fit(f"  {printable(self._progress.summary())}", width - 1).rstrip(), dim=True)
 
     def _recap(self, event: Recap) -> Iterator[str]:
         """A line for all hosts that came to the same, those that went wrong last, where the eye is."""
@@ -156,7 +179,7 @@ class Live:
             names = _names(hosts)
             yield f"  {mark} {click.style(fit(names, max(widest, cell_len(names))), bold=True)}  {shown}"
         end = "interrupted after" if event.interrupted else "took"
-        yield click.style(f"  run {event.run} {end} {_took(time.monotonic() - self._began)}", dim=True)
+        yield click.style(f"  run {event.run} {end} {took(time.monotonic() - self._began)}", dim=True)
         if any(counts.get("changed") for counts in event.hosts.values()) and not (self._check or self._takes_back):
             yield click.style(f"  back: wxops rollback {event.run}", dim=True)
 
@@ -172,7 +195,3 @@ def _hosts(count: int) -> str:
 def _names(hosts: list[str]) -> str:
     more = f" and {len(hosts) - SHOWN_HOSTS} more" if len(hosts) > SHOWN_HOSTS else ""
     return ", ".join(hosts[:SHOWN_HOSTS]) + more
-
-
-def _took(seconds: float) -> str:
-    return f"{seconds:.1f}s" if seconds < 60 else f"{int(seconds // 60)}m {int(seconds % 60):02}s"

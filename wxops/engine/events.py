@@ -12,9 +12,12 @@ COUNTS = ("ok", "changed", "unreachable", "failed", "skipped", "rescued", "ignor
 
 @dataclass(frozen=True)
 class RunStarted:
+    """work: about how many results there will be, one a task and host."""
+
     run: str
     playbooks: tuple[str, ...]
     check: bool
+    work: int = 0
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from wxops.engine.state import HostState
 from wxops.engine.stepping import Stepping
 from wxops.engine.strategies import refuse_for_all
 from wxops.engine.variables import Variables
-from wxops.errors import TemplateError, UndefinedVariable
+from wxops.errors import TemplateError, UndefinedVariable, WxopsError
 from wxops.playbook import data_file
 from wxops.playbook.inventory import Inventory
 from wxops.playbook.loader import Loader
@@ -129,7 +129,7 @@ class Run:
         stop = threading.Event()
         with ThreadPoolExecutor(options.forks, thread_name_prefix="host") as pool:
             try:
-                tell(RunStarted(self.run, tuple(map(str, self.project.playbooks)), options.check))
+                tell(RunStarted(self.run, tuple(map(str, self.project.playbooks)), options.check, work(self.project)))
                 for number, book in enumerate(self.project.books):
                     if number:
                         tell(PlaybookEnded(_counts(states)))
@@ -201,6 +201,16 @@ def _named(play: Play, templar: Templar) -> str:
         return str(templar.render(play.name or hosts))
     except TemplateError:
         return str(play.name or hosts)
+
+
+def work(project: Project) -> int:
+    """About how many results a run will have: what stands in the plays, and their facts, on each of their hosts."""
+    found = 0
+    for play in project.plays:
+        with contextlib.suppress(WxopsError):  # hosts that cannot be told before the play is reached
+            tasks = sum(project.options.selects(task.common.tags) for task in play.tasks())
+            found += (tasks + (play.gather_facts not in (False, "no"))) * len(project.hosts(play))
+    return found
 
 
 def _counts(states: Mapping[str, HostState]) -> dict[str, dict[str, int]]:
