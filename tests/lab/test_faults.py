@@ -100,6 +100,24 @@ def test_a_cut_link_names_host_and_task_and_the_host_is_free_again(project: Path
     assert not (host.root / mine[1:] / "a").exists()
 
 
+def test_a_link_that_is_cut_while_much_is_sent_ends_the_run(project: Path, lab: Lab, mine: str) -> None:
+    host = lab.hosts[0]
+    with (project / "large").open("wb") as file:
+        file.truncate(512 << 20)
+    path = write(project, f"- name: the upload\n  copy: {{src: large, dest: {mine}/large}}")
+    running = start("run", str(path), "-l", host.name, "-e", "wxops_keepalive=0.5", "--output", "jsonl")
+    wait_until(lambda: any((host.root / mine[1:]).iterdir()), 40)  # it is hashed before
+    lab.link(host.name, up=False)
+    try:
+        output, _ = running.communicate(timeout=20)
+    finally:
+        lab.link(host.name, up=True)
+    assert running.returncode == 4
+    assert "no sign of life" in next(line for line in output.splitlines() if '"status": "unreachable"' in line)
+    host.wait()
+    assert not (host.root / mine[1:] / "large").exists()
+
+
 def test_a_killed_controller_leaves_a_run_that_can_be_taken_back(project: Path, lab: Lab, mine: str) -> None:
     host = lab.hosts[0]
     path = project / "play.yml"

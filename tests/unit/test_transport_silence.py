@@ -8,11 +8,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from wxops.transport import agent as transport
+from wxops.transport import pipe
 from wxops.transport.agent import Agent, RunIdentity
 from wxops.transport.options import ConnectionOptions
 from wxops.transport.pipe import CHUNK, LocalPipe
@@ -55,6 +57,19 @@ def test_a_host_that_takes_a_large_message_slowly_is_alive(monkeypatch: pytest.M
         started = time.monotonic()
         ((_, result),) = here.run("stat", [{"path": "/", "checksum_algorithm": "x" * 40 * CHUNK}], **QUESTION)
         assert result["stat"]["isdir"] and time.monotonic() - started > 5 * KEEPALIVE_S
+
+
+def test_a_host_that_stops_while_it_is_sent_much_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipe, "ENDING_S", 0.2)
+    with agent() as here, ThreadPoolExecutor(1) as pool:
+        os.kill(here.hello["pid"], signal.SIGSTOP)
+        much = {"path": "/", "checksum_algorithm": "x" * 40 * CHUNK}
+        sending = pool.submit(lambda: list(here.run("stat", [much], **QUESTION)))
+        with suppress(TimeoutError):
+            assert "no sign of life for 1.2 s" in str(sending.exception(timeout=5))
+            return
+        os.kill(here.hello["pid"], signal.SIGKILL)
+        pytest.fail("it waits for ever")
 
 
 def test_a_host_that_is_stopped_is_given_up() -> None:

@@ -210,9 +210,11 @@ class Agent:
             self._lost = self._lost or error
         except (wire.WireError, OSError, EOFError, ValueError):
             self._lost = self._lost or self._gone("the connection or the agent ended")
+        self._hear_last_words()
         for connection in list(self._sockets.values()):
             connection.ended("the connection to the host is lost")
         self._frames.put((0, b""))
+        self._pipe.close()  # who waits for room in it would wait for ever
 
     def _exactly(self, size: int) -> bytes:
         while len(self._buffer) < size:
@@ -252,6 +254,11 @@ class Agent:
         """Standard error, of which the end is kept: unread, it would fill the channel's window."""
         while said := self._pipe.read_error():
             self._said = (self._said + said)[-KEPT_WORDS:]
+
+    def _hear_last_words(self) -> None:
+        with contextlib.suppress(OSError, EOFError, ValueError):  # closed by now
+            if self._pipe.wait(LAST_WORDS_S):
+                self._listen()
 
     def _ask(self) -> None:
         """PING, unless one is still on its way; a full channel must not block the reader."""

@@ -14,6 +14,8 @@ from wxops.errors import HostUnreachable
 from wxops.transport.ssh import SSHSession
 
 CHUNK = 64 * 1024
+ENDING_S = 5.0
+"""How long a command on this machine may take to end once its input has."""
 
 
 class Pipe(ABC):
@@ -64,8 +66,7 @@ class SSHPipe(Pipe):
         self._channel.sendall(data)
 
     def close(self) -> None:
-        with contextlib.suppress(Exception):  # the link may be gone already
-            self._channel.close()
+        """With the connection, and without a word: on a link that is full that word would wait for room."""
         self._session.close()
 
 
@@ -130,7 +131,7 @@ class LocalPipe(Pipe):
             with contextlib.suppress(OSError):  # it did not take everything
                 self._process.stdin.close()
         try:
-            self._process.wait(5)
+            self._process.wait(ENDING_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -69,7 +69,8 @@ class SSHSession:
         return channel
 
     def close(self) -> None:
-        for connection in [self._connection, *reversed(self._hops)]:
+        """The hop next to us first: what goes through it then waits for nothing any more."""
+        for connection in [*self._hops, self._connection]:
             for close in (connection.close, connection.client.close):  # fabric closes only what was opened to its end
                 with contextlib.suppress(Exception):  # what matters is that the rest closes too
                     close()
