@@ -80,3 +80,14 @@ def test_a_host_is_forgotten_while_others_connect(connections: Connections) -> N
         others.join()
         connections._agents.clear()
     assert failed == []
+
+
+def test_a_host_whose_link_is_full_does_not_keep_the_others_from_being_told_to_stop(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wxops.engine.connections.CANCEL_S", 0.2)
+    with connections.agent("stuck", HERE, None) as stuck, connections.agent("free", HERE, None) as free:
+        before = free.traffic.sent
+        with stuck._writing:  # as one that waits for room
+            connections.cancel()
+        assert free.traffic.sent > before

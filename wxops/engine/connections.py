@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import resource
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,6 +16,8 @@ from wxops.errors import HostUnreachable
 from wxops.transport.agent import Agent, RunIdentity
 from wxops.transport.options import Become, ConnectionOptions, connection_options
 
+CANCEL_S = 2.0
+"""How long hosts are told to stop: one whose link is full must hold up neither the others nor the operator."""
 Key = tuple[str, str, str, int | None, str | None, Become | None]
 """The inventory's name, then how and as whom the host is reached: one task may say `remote_user`, the next not."""
 Who = dict[str, str | None]
@@ -114,8 +117,12 @@ class Connections:
     def cancel(self) -> None:
         """Ctrl-C: nothing new is changed anywhere; running commands end."""
         self._closed = True
-        for agent in self._open():
-            agent.cancel()
+        telling = [threading.Thread(target=agent.cancel, daemon=True) for agent in self._open()]
+        for thread in telling:
+            thread.start()
+        deadline = time.monotonic() + CANCEL_S
+        for thread in telling:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
         self._closed = True
