@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from wxops.errors import HostUnreachable
-from wxops.transport.bootstrap import MARK, NO_PYTHON, OLD_PYTHON, PROMPT
+from wxops.transport.becoming import PROMPT
+from wxops.transport.bootstrap import MARK, NO_PYTHON, OLD_PYTHON
 from wxops.transport.handshake import Greeting, shake_hands
 from wxops.transport.options import Become, ConnectionOptions
 from wxops.transport.pipe import LocalPipe
@@ -73,3 +74,31 @@ def test_a_refusal_is_told_in_the_operators_words(said: str, meaning: str) -> No
 def test_a_login_that_says_nothing_ends_in_time() -> None:
     with pytest.raises(HostUnreachable, match="no agent started within 2 s"):
         greet("sleep 5")
+
+
+SU = Become(user="db", method="su", password="pässwort")
+
+
+def test_su_gets_the_password_when_it_asks_for_it() -> None:
+    script = f"printf 'Password: ' >&2; read -r p; [ \"$p\" = pässwort ] && {SAYS_MARK}"
+    assert greet(script, SU).magic == "a70d"
+
+
+def test_su_without_a_password_ends_at_its_prompt() -> None:
+    with pytest.raises(HostUnreachable, match="su on the host wants the password of 'db'"):
+        greet("printf 'Password: ' >&2; read -r p", Become(user="db", method="su"))
+
+
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        ("su: Authentication failure", "su refuses the password of 'db'"),
+        ("su: user db does not exist or the user entry does not contain all the required fields", "no user 'db'"),
+        ("This account is currently not available.", "'db' has no shell"),
+        ("su: must be run from a terminal", "su on the host wants a terminal"),
+    ],
+)
+def test_a_refusal_of_su_is_told_in_the_operators_words(said: str, meaning: str) -> None:
+    with pytest.raises(HostUnreachable) as refused:
+        greet(f"echo '{said}' >&2; exit 1", SU)
+    assert meaning in str(refused.value)

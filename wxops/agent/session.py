@@ -193,7 +193,7 @@ class Session:
             return dict(self._run(task, arguments), _commands=sorted(self._commands))
 
         try:
-            with _environment(task.get("environment") or {}):
+            with _Surroundings(task):
                 if self.check:
                     name = "j%d.0" % len(self.view.foretold)
                     self.view.foretold[name] = self._run(task, arguments)
@@ -216,7 +216,7 @@ class Session:
         result: Dict[str, Any] = {}
         try:
             change.stop_if_asked()
-            with _environment(task.get("environment") or {}):
+            with _Surroundings(task):
                 function = getattr(import_module("wxops.agent.modules." + task["module"]), task["module"])
                 result = function(change, **_with_paths_expanded(function, arguments)) or {}
         except ModuleFailure as failure:
@@ -278,15 +278,19 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), default=str).encode("utf-8")
 
 
-class _environment:
-    """The task's `environment:` for modules and the commands that they run."""
+class _Surroundings:
+    """The task's `environment:` for modules and the commands that they run, and the directory to be in."""
 
-    def __init__(self, values: Dict[str, str]) -> None:
-        self.values, self.before = values, {}  # type: Dict[str, str], Dict[str, Optional[str]]
+    def __init__(self, task: Dict[str, Any]) -> None:
+        self.values, self.before = task.get("environment") or {}, {}  # type: Dict[str, str], Dict[str, Optional[str]]
+        self.directory = task.get("directory")  # type: Optional[str]
 
     def __enter__(self) -> None:
         self.before = {name: os.environ.get(name) for name in self.values}
         os.environ.update(self.values)
+        if self.directory:
+            with contextlib.suppress(OSError):  # another user may not enter it
+                os.chdir(self.directory)
 
     def __exit__(self, *_: Any) -> None:
         for name, value in self.before.items():

@@ -6,7 +6,7 @@ from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any
 
-from wxops.engine.become import PASSWORDS, become_for
+from wxops.engine.become import again, become_for, how
 from wxops.engine.options import RunOptions
 from wxops.playbook.plays import Common
 from wxops.playbook.templating import Templar
@@ -16,8 +16,8 @@ from wxops.transport.options import Become
 def likely(templar: Templar, options: RunOptions) -> list[dict[str, str | None]]:
     """Who may have acted where no record tells: whom the inventory and the flags name."""
     become = become_for(Common(), templar, templar.namespace(), options)
-    users = [None, *([become.user] if become else [])]
-    return [{"connection": None, "login": None, "become": user} for user in users]
+    whom: list[dict[str, str | None]] = [{"become": None}, *([how(become)] if become else [])]
+    return [{"connection": None, "login": None, **each} for each in whom]
 
 
 def reach_as(
@@ -28,6 +28,4 @@ def reach_as(
             "ansible_user": who["login"] if not options.remote_user else None}  # fmt: skip
     said = {name: value for name, value in said.items() if value and name not in options.extra_vars}
     variables: Any = ChainMap(said, templar.namespace())  # type: ignore[arg-type]  # read only
-    password = next(filter(None, map(variables.get, PASSWORDS)), None) or options.become_password
-    become = Become(who["become"], password=str(password) if password else None) if who["become"] else None
-    return variables, become
+    return variables, again(who, variables, options)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from wxops.engine.become import how
 from wxops.engine.options import RunOptions
 from wxops.errors import HostUnreachable
 from wxops.transport.agent import Agent, RunIdentity
@@ -47,7 +48,8 @@ class Connections:
     def agent(self, host: str, variables: Mapping[str, Any], become: Become | None) -> Any:
         """The agent for a host, for this thread alone; started if need be. Raises HostUnreachable."""
         reach = self._reach(host, variables)
-        if become is not None and become.user == (reach.user or getpass.getuser()):
+        login = reach.user if reach.connection != "local" else None  # whoever runs this, whatever ansible_user says
+        if become is not None and become.user == (login or getpass.getuser()):
             become = None  # already that user; a second agent would wait for the first one's lock
         key = (host, reach.connection, reach.host, reach.port, reach.user, become)
         with self._guard:
@@ -142,7 +144,8 @@ class Connections:
 
 
 def _who(reach: ConnectionOptions, become: Become | None) -> Who:
-    return {"connection": reach.connection, "login": reach.user, "become": become.user if become else None}
+    whom = how(become) if become else {"become": None}
+    return {"connection": reach.connection, "login": reach.user, **whom}
 
 
 def allow_many_files() -> None:

@@ -42,6 +42,8 @@ def place_of(context: PlayContext, task: Task, host: str, templar: Templar, abou
     if task.async_limit is not None or task.module == "async_status":
         folder = there.namespace().get("ansible_async_dir")
         told["environment"] = {**({"ANSIBLE_ASYNC_DIR": str(folder)} if folder else {}), **told.get("environment", {})}
+    if (reach.get("ansible_connection") or context.options.connection) == "local":
+        told["directory"] = str(context.play.directory)
     if common.timeout is not None:
         told["timeout"] = number(templar.render(common.timeout), "timeout", task.origin)
     if task.rollback is not None:
@@ -76,7 +78,8 @@ def varies(task: Task) -> bool:
     """May the items of a loop have places of their own?"""
     common = task.common
     said = [common.delegate_to, common.become, common.become_user, common.become_method, common.become_flags,
-            common.remote_user, common.port, common.connection, task.rollback, *common.environment]  # fmt: skip
+            common.become_exe, common.remote_user, common.port, common.connection, task.rollback,
+            *common.environment]  # fmt: skip
     return task.loop is not None and may_be_anything(said)
 
 

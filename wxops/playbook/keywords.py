@@ -21,6 +21,7 @@ COMMON = frozenset(
         "become_user",
         "become_method",
         "become_flags",
+        "become_exe",
         "remote_user",
         "port",
         "connection",
@@ -59,7 +60,7 @@ LISTS = frozenset({"tasks", "pre_tasks", "post_tasks", "handlers", "roles", "blo
 MAPPINGS = frozenset({"vars", "loop_control"})
 
 NOT_YET = frozenset({
-    "debugger", "become_exe", "fact_path",
+    "debugger", "fact_path",
 })  # fmt: skip
 
 

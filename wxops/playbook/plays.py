@@ -52,6 +52,7 @@ class Common:
     become_user: Any = None
     become_method: Any = None
     become_flags: Any = None
+    become_exe: Any = None
     remote_user: Any = None
     port: Any = None
     connection: Any = None

@@ -10,12 +10,12 @@ import zlib
 from collections.abc import Sequence
 
 from wxops.transport import package
+from wxops.transport.becoming import method_of
 from wxops.transport.options import Become
 
 MARK = "WXOPS-AGENT-READS"
 NO_PYTHON = "WXOPS-NO-PYTHON"
 OLD_PYTHON = "WXOPS-OLD-PYTHON"
-PROMPT = "wxops-sudo-prompt:"
 
 # -X utf8: names of files are UTF-8, also on a host whose locale is GB18030.
 # -I: no PYTHON* variables, nothing from the user's own site; -S: no site-packages, a faster start.
@@ -38,8 +38,7 @@ def command_line(interpreters: Sequence[str], become: Become | None) -> str:
     )
     words = ["/bin/sh", "-c", script]
     if become is not None:
-        password = ["-S", "-p", PROMPT] if become.password is not None else ["-n"]
-        words = ["sudo", *shlex.split(become.flags), *password, "-u", become.user, "--", *words]
+        words = method_of(become).command(become, words)
     return shlex.join(words)
 
 

@@ -1,4 +1,4 @@
-"""From a started command to an agent that reads frames: banners skipped, sudo's prompt answered once."""
+"""From a started command to an agent that reads frames: banners skipped, the prompt of sudo or su answered once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 
 from wxops.errors import HostUnreachable
-from wxops.transport.bootstrap import MARK, NO_PYTHON, OLD_PYTHON, PROMPT
+from wxops.transport.becoming import PROMPT, method_of
+from wxops.transport.bootstrap import MARK, NO_PYTHON, OLD_PYTHON
 from wxops.transport.options import Become, ConnectionOptions
 from wxops.transport.pipe import Pipe
 
@@ -15,32 +16,8 @@ BANNER_LIMIT = 256 * 1024
 
 MARK_LINE = re.compile(rb"\n" + MARK.encode() + rb" ([0-9a-f]+)\n")
 
-REFUSALS = {
-    "incorrect password attempt": "sudo refuses the password of {user!r}",
-    "Sorry, try again": "sudo refuses the password of {user!r}",
-    "Authentication failed": "sudo refuses the password of {user!r}",
-    "incorrect authentication attempt": "sudo refuses the password of {user!r}",
-    "password is expired": "the password of {user!r} has expired on the host",
-    "is your account locked": "the account of {user!r} is locked or has expired on the host",
-    "a password is required": "sudo on the host wants a password",
-    "interactive authentication is required": "sudo on the host wants a password",
-    "is not in the sudoers file": "{user!r} may not use sudo on the host",
-    "is not allowed to execute": "sudo does not allow {user!r} to run commands as {become!r}",
-    "unknown user": "sudo on the host knows no user {become!r}",
-    "must have a tty": "sudo on the host wants a terminal (requiretty)",
-    "sudo: not found": "there is no sudo on the host",
-    "sudo: command not found": "there is no sudo on the host",
-    "I'm afraid I can't do that": "{user!r} may not use sudo on the host",
-    OLD_PYTHON: "the Python on the host is older than 3.7",
-}
-REMEDIES = {
-    "sudo refuses the password": "give the right one with --ask-become-pass or ansible_become_password; "
-    "it was tried once only, so that the account is not locked",
-    "sudo on the host wants a password": "give it with --ask-become-pass (-K) or --become-password-file",
-    "the password of": "log in there once and choose a new one",
-    "the Python on the host": "install a newer one there, and name it with ansible_python_interpreter",
-    "sudo on the host wants a terminal": "remove `Defaults requiretty` for this user in /etc/sudoers",
-}
+REFUSALS = {OLD_PYTHON: "the Python on the host is older than 3.7"}
+REMEDIES = {"the Python on the host": "install a newer one there, and name it with ansible_python_interpreter"}
 
 
 @dataclass
@@ -60,17 +37,19 @@ def shake_hands(pipe: Pipe, options: ConnectionOptions, become: Become | None) -
     """Wait for the first stage's mark. Raises HostUnreachable with what the host said instead."""
     deadline = time.monotonic() + options.timeout
     out, err, answered = b"", b"", False
+    method = method_of(become)
     while (mark := MARK_LINE.search(out)) is None:
         if not pipe.wait(deadline - time.monotonic()):
             raise _failed(options, become, out, err, f"no agent started within {options.timeout:g} s")
         data, error = pipe.read(), pipe.read_error()
         out, err = out + (data or b""), err + (error or b"")
-        if PROMPT.encode() in err and not answered and become is not None and become.password is not None:
+        if become is not None and (asked := method.prompt.search(err)):
+            if answered or become.password is None:  # a second prompt: never spend a second attempt
+                why = method.refuses_password if answered else method.wants_password
+                raise _refused(options, become, why)
             pipe.write(become.password.encode() + b"\n")
             answered = True
-            err = err.replace(PROMPT.encode(), b"", 1)
-        elif answered and PROMPT.encode() in err:  # a second prompt: never spend a second attempt
-            raise _failed(options, become, out, b"Sorry, try again", "")
+            err = err[: asked.start()] + err[asked.end() :]
         if data == b"" or len(out) > BANNER_LIMIT:
             pipe.wait(0.2)
             raise _failed(options, become, out, err + (pipe.read_error() or b""), "the login ended")
@@ -86,10 +65,13 @@ def _failed(options: ConnectionOptions, become: Become | None, out: bytes, err: 
             f"there is no Python on the host (tried {', '.join(options.interpreters)})",
             fix="install python3 (3.7 or later) there, or set ansible_python_interpreter",
         )
-    words = {"user": options.user or "the login user", "become": become.user if become else ""}
-    for sign, meaning in REFUSALS.items():
+    for sign, meaning in (*method_of(become).refusals.items(), *REFUSALS.items()):
         if sign in said:
-            what = meaning.format(**words)
-            remedy = next((text for start, text in REMEDIES.items() if what.startswith(start)), None)
-            return HostUnreachable(what, fix=remedy)
+            return _refused(options, become, meaning)
     return HostUnreachable(f"{why}; the host said: {said[-500:] or 'nothing'}")
+
+
+def _refused(options: ConnectionOptions, become: Become | None, meaning: str) -> HostUnreachable:
+    what = meaning.format(user=options.user or "the login user", become=become.user if become else "")
+    remedies = {**method_of(become).remedies, **REMEDIES}
+    return HostUnreachable(what, fix=next((text for start, text in remedies.items() if what.startswith(start)), None))

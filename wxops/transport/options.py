@@ -19,12 +19,16 @@ INTERPRETERS = ("python3", "/usr/bin/python3", "/usr/libexec/platform-python", "
 
 @dataclass(frozen=True)
 class Become:
-    """Whose rights the agent takes on the host. `method` is how."""
+    """Whose rights the agent takes on the host. method: how, a name of `becoming.METHODS`.
+
+    flags, exe: the method's own unless they are said; exe may be several words.
+    """
 
     user: str = "root"
     method: str = "sudo"
     password: str | None = field(default=None, repr=False)
-    flags: str = "-H"
+    flags: str | None = None
+    exe: str | None = None
 
 
 @dataclass(frozen=True)
