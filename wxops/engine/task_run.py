@@ -96,7 +96,12 @@ class TaskRun:
         return HostTask(self.context, task, host, name)
 
     def _rendered(self, value: Any, task: Task, host: str) -> Any:
-        return self.context.variables.templar(host, task.common).render(value)
+        """A keyword that holds for all hosts; an error in it ends the run, and names the task."""
+        try:
+            return self.context.variables.templar(host, task.common).render(value)
+        except WxopsError as error:
+            error.fix = "\n  ".join(filter(None, [error.fix, f"of the task {task.label!r}"]))
+            raise
 
     def _name(self, task: Task, host: str) -> str:
         """The task's name with its templates; as written where they cannot be told yet."""
