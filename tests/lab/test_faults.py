@@ -373,7 +373,7 @@ def test_another_controllers_run_is_taken_back_from_what_the_hosts_know(
     run = json.loads(done.stdout.splitlines()[-1])["run"]
     monkeypatch.chdir(tmp_path_factory.mktemp("another controller"))
     unknown = wxops("rollback", "20200101-000000-abcd", "-i", str(lab.inventory))
-    assert unknown.returncode == 2 and "no host knows a run" in unknown.stdout
+    assert unknown.returncode == 2 and "no host knows a run" in unknown.stderr
     assert wxops("rollback", run, "-i", str(lab.inventory)).returncode == 0
     assert not (host.root / mine[1:] / "a").exists()
 
