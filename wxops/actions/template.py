@@ -6,7 +6,7 @@ from pathlib import Path as LocalPath
 from typing import TYPE_CHECKING, Any, Literal
 
 from wxops.actions import Call
-from wxops.actions._content import find, mode_of, one_file, read
+from wxops.actions._content import SHOWN, find, mode_of, one_file, read
 from wxops.errors import InputError
 
 if TYPE_CHECKING:
@@ -73,13 +73,16 @@ def prepare(
     unsafe_writes: taken for Ansible's sake; nothing is written that is not atomic.
     """
     path = find(call, src, "templates")
+    source, encrypted = _source(call, path)
     text = call.templar.for_template(path, src=src, dest=dest).template_text(
-        _source(call, path), name=str(path), newline_sequence=NEWLINES.get(newline_sequence, newline_sequence),
+        source, name=str(path), newline_sequence=NEWLINES.get(newline_sequence, newline_sequence),
         block_start_string=block_start_string, block_end_string=block_end_string,
         variable_start_string=variable_start_string, variable_end_string=variable_end_string,
         comment_start_string=comment_start_string, comment_end_string=comment_end_string, trim_blocks=trim_blocks,
         lstrip_blocks=lstrip_blocks,
     )  # fmt: skip
+    if encrypted and len(text) <= SHOWN:
+        call.templar.secrets.add(text)
     return "copy", {
         "dest": dest, "src": str(path), "backup": backup, "force": force, "follow": follow, "validate": validate,
         "mode": mode_of(path) if mode == "preserve" else mode, "owner": owner, "group": group,
@@ -88,12 +91,15 @@ def prepare(
     }  # fmt: skip
 
 
-def _source(call: Call, path: LocalPath) -> str:
+def _source(call: Call, path: LocalPath) -> tuple[str, bool]:
+    """The template's text, and whether it was encrypted."""
     if path.is_dir():
         raise InputError("is a directory, not a template", where=str(path))
     content = read(call, path)
     try:
-        return (content if isinstance(content, bytes) else content.read_bytes()).decode("utf-8")
+        if isinstance(content, bytes):
+            return content.decode("utf-8"), True
+        return content.read_bytes().decode("utf-8"), False
     except UnicodeDecodeError as error:
         raise InputError(f"is not UTF-8 text ({error.reason} at byte {error.start})", where=str(path)) from None
 

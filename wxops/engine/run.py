@@ -198,7 +198,7 @@ def _named(play: Play, templar: Templar) -> str:
     """The play's name, or else its pattern of hosts; as written where a template cannot be told."""
     hosts = ",".join(map(str, play.hosts)) if isinstance(play.hosts, list) else play.hosts
     try:
-        return str(templar.render(play.name or hosts))
+        return templar.secrets.mask(str(templar.render(play.name or hosts)))
     except TemplateError:
         return str(play.name or hosts)
 

@@ -75,6 +75,8 @@ def template(
         path = found(templar, str(term), "templates")
         scope = templar.for_template(path, src=str(term)).extended(template_vars or {})
         results.append(scope.template_value(text_in(templar, path), str(path), settings))
+        if is_encrypted(path.read_bytes()):
+            templar.secrets.add(results[-1])
     return results
 
 
