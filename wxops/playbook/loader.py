@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ class Loader:
             vars_files=tuple(as_list(mapping.get("vars_files"))),
             vars_prompt=prompts.questions(mapping),
             serial=tuple(as_list(mapping.get("serial"))),
-            strategy=_strategy(mapping),
+            strategy=_strategy(mapping, lambda value: self.known.render(value, own_vars)),
             roles=(*used, *tasks.imported),
             **options,
         )
@@ -105,8 +106,8 @@ class Included:
     role: Role | None = None
 
 
-def _strategy(mapping: SourceDict) -> str:
-    strategy = str(mapping.get("strategy", "linear")).removeprefix("ansible.builtin.")
+def _strategy(mapping: SourceDict, render: Callable[[Any], Any]) -> str:
+    strategy = str(render(mapping.get("strategy", "linear"))).removeprefix("ansible.builtin.")
     if strategy not in STRATEGIES:
         known = ", ".join(STRATEGIES)
         raise InputError(f"strategy {strategy!r} is not known", where=mapping.at("strategy"), fix=f"known: {known}")
