@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wxops.actions import Call, Result
-from wxops.errors import InputError
+from wxops.errors import InputError, TaskFailed
 from wxops.playbook import data_file
 from wxops.playbook.jinja.filters_data import combine
 from wxops.playbook.templating import Templar
@@ -41,9 +41,9 @@ def include_vars(
     ignore_unknown_extensions: pass over files with another ending instead of failing.
     hash_behaviour: `merge` puts mappings into the variables that are there already, instead of in their place.
     """
-    if (file is None) == (dir is None):
+    if file is not None and dir is not None:
         raise InputError("include_vars takes either `file` or `dir`")
-    paths = [call.find(file, "vars")] if file else _inside(call.find(dir or "", "vars"), depth)
+    paths = [_found(call, file)] if dir is None else _inside(_found(call, dir), depth)
     endings = tuple(extensions or EXTENSIONS)
     found: dict[str, Any] = {}
     used = []
@@ -76,4 +76,18 @@ def _wanted(path: Path, matching: str | None, ignored: list[str], endings: tuple
         return True
     if lenient:
         return False
-    raise InputError(f"{path} has none of the endings {', '.join(endings)}")
+    raise _failed(f"{path} does not have a valid extension: {', '.join(endings)}")
+
+
+def _found(call: Call, name: str | None) -> Path:
+    try:
+        if name:
+            return call.find(name, "vars")
+    except InputError as error:
+        raise _failed(f"Could not find file {name}: {error.what}, {error.fix}") from None
+    raise _failed("Could not find file: no name is given")
+
+
+def _failed(message: str) -> TaskFailed:
+    """Ansible says what is wrong under another key than other modules do; here it stands under both."""
+    return TaskFailed(message, {"message": message, "ansible_facts": {}, "ansible_included_var_files": []})

@@ -87,7 +87,7 @@ def prepare(
         "dest": dest, "src": str(path), "backup": backup, "force": force, "follow": follow, "validate": validate,
         "mode": mode_of(path) if mode == "preserve" else mode, "owner": owner, "group": group,
         "attributes": attributes, "seuser": seuser, "serole": serole, "setype": setype, "selevel": selevel,
-        "_sent": one_file(call, _encoded(text, output_encoding, path), path.name),
+        "_sent": one_file(call, _encoded(text, output_encoding or "utf-8", path), path.name),
     }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def validate(change: Change, command: str, path: str, content: Content, attribut
     """
     words = shlex.split(command)
     if not any("%s" in word for word in words):
-        raise ModuleFailure("validate must contain %%s, where the file's name goes: %s" % command)
+        raise ModuleFailure("validate must contain %%s: %s" % command)
     folder = tempfile.mkdtemp(prefix="wxops-validate-")
     try:
         copy = os.path.join(folder, os.path.basename(path))

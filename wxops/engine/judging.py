@@ -10,6 +10,8 @@ from wxops.playbook.plays import Task
 from wxops.playbook.templating import Templar
 
 Result = dict[str, Any]
+UNKNOWN_TRACEBACK = "(traceback unavailable)"
+"""What `exception` of a failed task holds in Ansible, unless it is asked for tracebacks."""
 SEVERAL_DIFFS = frozenset({"copy", "template", "lineinfile", "blockinfile", "user"})
 """Modules whose result has a list of diffs in Ansible: that of the content, and that of mode and owner."""
 
@@ -33,14 +35,19 @@ def judged(task: Task, item: Item, result: Result) -> Result:
     if result.get("skipped"):
         return result
     scope = with_result(task, item, result)
+    changed_is_told = False
     try:
         if task.changed_when is not None:
             result["changed"] = _all_hold(task, scope, task.changed_when, "changed_when")
+        changed_is_told = True
         if task.failed_when is not None:
             failed = _all_hold(task, scope, task.failed_when, "failed_when")
+            if result.get("failed") and not failed:
+                result["failed_when_suppressed_exception"] = result.pop("exception", UNKNOWN_TRACEBACK)
             result["failed_when_result"] = result["failed"] = failed
     except TemplateError as error:
-        return {**result, "failed": True, "msg": str(error)}
+        said = "failed_when_result" if changed_is_told else "changed_when_result"
+        return {**result, "failed": True, "msg": str(error), said: str(error)}
     return result
 
 
@@ -66,7 +73,8 @@ def with_result(task: Task, item: Item, result: Result) -> Templar:
 def registered(result: Result, module: str) -> Result:
     """A result as `register` keeps it: whether it failed is always said, and nothing of the engine's own."""
     kept = {name: value for name, value in result.items() if not name.startswith("_")}
-    kept.setdefault("failed", False)
+    if kept.setdefault("failed", False):
+        kept.setdefault("exception", UNKNOWN_TRACEBACK)
     if module not in SEVERAL_DIFFS and isinstance(kept.get("diff"), list) and len(kept["diff"]) == 1:
         (kept["diff"],) = kept["diff"]
     if "results" in kept and isinstance(kept["results"], list):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wxops.errors import InputError
+from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.plays import Loop, Task
 from wxops.playbook.templating import Templar
 
@@ -44,6 +45,8 @@ def items_of(task: Task, templar: Templar) -> list[Item] | None:
     loop = task.loop
     if loop is None:
         return None
+    if has_template(loop.variable):
+        loop = replace(loop, variable=str(templar.render(loop.variable)))
     values = _values(loop, task, templar)
     items = []
     extended = bool(templar.render(loop.extended))

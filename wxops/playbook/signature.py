@@ -99,7 +99,7 @@ class Signature:
         # Ansible's own rule: key=value words that name an argument are arguments, the rest is the command.
         for word in _words(text, where, self.module):
             key, value = word.pair or ("", "")
-            if key in self.arguments and not key.startswith("_") and key != self.free_form:
+            if key in self.arguments and not key.startswith("_") and (key != self.free_form or self.free_form == "file"):
                 pairs[key] = SourceStr(value, where) if where else value
                 rest, at = rest + text[at : word.start], word.end
         rest = (rest + text[at:]).strip()
@@ -123,18 +123,26 @@ class Signature:
                 self._coerce(argument, value, getattr(given, "at", lambda _: where)(name))
 
     def coerce(self, given: Mapping[str, Any], where: Origin | None) -> dict[str, Any]:
-        """Templated values in the types that the function takes, under its own names."""
+        """Templated values in the types that the function takes, under its own names.
+
+        Raises InputError in the words that playbooks look for.
+        """
         result: dict[str, Any] = {}
         for name, value in given.items():
-            argument = self._argument(name, where)
+            argument = self._argument(name, None) if self._knows(name) else None
+            if argument is None and not self.open:
+                raise InputError(f"Unsupported parameters for ({self.module}) module: {name}")
             if argument is None:
                 result[name] = value
             elif value is not None or argument.required:
                 result[argument.name] = self._coerce(argument, value, where)
         missing = [name for name, argument in self.arguments.items() if argument.required and name not in result]
         if missing:
-            raise InputError(f"{self.module} needs {' and '.join(missing)}", where=where)
+            raise InputError(f"missing required arguments: {', '.join(missing)}")
         return result
+
+    def _knows(self, name: str) -> bool:
+        return self.aliases.get(name, name) in self.arguments
 
     def _argument(self, name: str, where: Origin | None) -> Argument | None:
         argument = self.arguments.get(self.aliases.get(name, name))

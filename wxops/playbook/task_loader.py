@@ -402,7 +402,7 @@ def _loop(mapping: SourceDict, lookup: str | None) -> Loop | None:
         return None
     return Loop(
         terms=mapping[lookup or "loop"], lookup=lookup.removeprefix("with_") if lookup else None,
-        variable=str(control.get("loop_var", "item")), index_variable=control.get("index_var"),
+        variable=control.get("loop_var") or "item", index_variable=control.get("index_var"),
         label=control.get("label"), pause=control.get("pause"), extended=control.get("extended", False),
         extended_allitems=control.get("extended_allitems", True),
         break_when=tuple(as_list(control.get("break_when"))),

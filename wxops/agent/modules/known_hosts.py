@@ -50,7 +50,8 @@ def known_hosts(
         after = _present(lines, at, same, line) if state == "present" else _absent(lines, at)
     if after != lines:
         change.write(path, "".join(after).encode("utf-8", "surrogateescape"))
-    return {"name": name, "key": key, "path": path, "hash_host": hash_host, **describe(change, path)}
+    shown = {"before_header": path, "after_header": path, "before": "".join(lines), "after": "".join(after)}
+    return {"diff": shown, "name": name, "key": key, "path": path, "hash_host": hash_host, **describe(change, path)}
 
 
 def _line(key: str, host: str, hash_host: bool) -> str:

@@ -58,6 +58,8 @@ def replace(
     selevel: the level of the SELinux label.
     unsafe_writes: taken for Ansible's sake; nothing is written that is not atomic.
     """
+    search = pattern(regexp, re.MULTILINE)
+    _require_fitting(search, replace)
     file = TextFile(change, path, Attributes(mode, owner, group, attributes, seuser, serole, setype, selevel))
     if file.before is None:
         raise ModuleFailure("Path %s does not exist !" % path, rc=257)
@@ -68,13 +70,25 @@ def replace(
         return {"rc": 0, "msg": said}
     start, end = section
     try:
-        new, count = pattern(regexp, re.MULTILINE).subn(replace, text[start:end])
+        new, count = search.subn(replace, text[start:end])
     except (re.error, IndexError) as error:
-        raise ModuleFailure("Unable to process replace due to error: %s" % error) from None
+        raise _unfitting(error) from None
     changed = new != text[start:end]
     data = (text[:start] + new + text[end:]).encode(encoding, "surrogateescape") if changed else None
     message = "%d replacements made" % count if changed else ""
     return dict(file.save(data, message, validate, backup), rc=0)
+
+
+def _require_fitting(search: Any, replace: str) -> None:
+    """What takes a match's place must be right whether or not there is a match."""
+    try:
+        search.sub(replace, "")
+    except (re.error, IndexError) as error:
+        raise _unfitting(error) from None
+
+
+def _unfitting(error: Exception) -> ModuleFailure:
+    return ModuleFailure("Unable to process replace due to error: %s" % error)
 
 
 def _bounds(after: Optional[str], before: Optional[str]) -> str:

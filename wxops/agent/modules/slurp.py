@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from typing import TYPE_CHECKING
 
 from wxops.agent.failure import ModuleFailure
@@ -38,6 +39,8 @@ def readable(change: Change, path: str) -> Content:
         state = change.file(path, follow=True)
     except PermissionError:
         raise ModuleFailure("File is not readable: %s" % path) from None
+    if state["type"] == "absent" and change.file(os.path.dirname(path) or ".", follow=True)["type"] == "file":
+        raise ModuleFailure("Unable to slurp file: %s is below a file" % path)
     if state["type"] == "absent":
         raise ModuleFailure("File not found: %s" % path)
     if state["type"] == "directory":
