@@ -44,7 +44,7 @@ def checked(settings: dict[str, Any]) -> dict[str, Any]:
 def _setting(pair: str) -> tuple[str, Any]:
     name, colon, value = pair.partition(":")
     if not colon:
-        raise TemplateError(f"{HEADER} takes `name: value` pairs, not {pair.strip()!r}")
+        raise TemplateError(f"Missing key-value separator in {pair.strip()!r}: {HEADER} takes `name: value` pairs")
     try:
         return name.strip(), ast.literal_eval(value.strip())
     except (ValueError, SyntaxError):
