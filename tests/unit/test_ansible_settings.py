@@ -49,6 +49,7 @@ def written(place: Path, text: str, name: str = "ansible.cfg") -> Settings:
         ("[privilege_escalation]\nbecome_ask_pass = 1\n", "ask_become_pass", True),
         ("[ssh_connection]\nssh_args = -C -o ControlMaster=auto\n", "ssh_args", "-C -o ControlMaster=auto"),
         ("[diff]\nalways = on\n", "diff", True),
+        ("[defaults]\ngathering = smart\n", "gathering", "smart"),
         ("[tags]\nskip = slow,never\n", "skip_tags", ("slow", "never")),
         ("[defaults]\nnocolor = 1\n", "color", False),
         ("[defaults]\ndisplay_skipped_hosts = no\n", "show_skipped", False),
@@ -132,6 +133,7 @@ def test_unknown_host_keys_are_never_accepted_without_a_word(place: Path) -> Non
         ("[defaults]\n\nforks = many\n", "ansible.cfg:3: should be a number"),
         ("[privilege_escalation]\nbecome = perhaps\n", "ansible.cfg:2: should be true or false"),
         ("forks = 3\n", "is no ansible.cfg"),
+        ("[defaults]\ngathering = never\n", "ansible.cfg:2: gathering is one of implicit, explicit, smart"),
     ],
 )
 def test_a_value_that_is_none_is_refused_with_its_line(place: Path, text: str, problem: str) -> None:

@@ -165,7 +165,7 @@ def run_options(flags: dict[str, Any], settings: Settings) -> RunOptions:
         interpreter=settings.interpreter,
         accept_new=bool(given("accept_new", settings.accept_new)), timeout=given("timeout", settings.timeout),
         vault=vault, roles_path=(*roles, shared("playbooks") / "roles", *usual_roles()),
-        start_at_task=flags.get("start_at_task"), config_file=settings.config_file,
+        start_at_task=flags.get("start_at_task"), gathering=settings.gathering, config_file=settings.config_file,
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def columns(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(each) in "WF" else not unicodedata.combining(each) for each in text)
 
 
-def dump(module: str, result: Mapping[str, Any], verbosity: int, of_loop: bool = False) -> str:
+def dump(module: str, result: Mapping[str, Any], verbosity: int, of_loop: bool = False, quiet: bool = False) -> str:
     """A result as JSON: on one line, or indented where it is meant to be read."""
     shown = {name: value for name, value in result.items() if name not in HIDDEN}
     if verbosity < 3:
@@ -44,7 +44,7 @@ def dump(module: str, result: Mapping[str, Any], verbosity: int, of_loop: bool =
         shown["censored"] = CENSORED
     if module == "debug":
         shown = {"msg": shown["msg"]} if "msg" in shown else {n: v for n, v in shown.items() if n not in NOT_OF_DEBUG}
-    read = module == "assert" or (module == "debug" and not result.get("failed"))
+    read = (module == "assert" and not quiet) or (module == "debug" and not result.get("failed"))
     indent = 4 if read or verbosity > 2 else None
     return json.dumps(shown, indent=indent, ensure_ascii=False, sort_keys=True, default=str)
 

@@ -140,7 +140,7 @@ class Plain:
         text = f"{'skipping' if event.status == 'skipped' else event.status}: [{self._host(event)}]"
         if event.is_item:
             text += f" => (item={_item(event)})" + (" " if event.status == "skipped" else "")
-        always = event.module in ansible_text.ALWAYS_SHOWN and event.status != "skipped"
+        always = event.module in ansible_text.ALWAYS_SHOWN and event.status != "skipped" and not event.quiet
         if always or (self._verbosity and event.module not in ansible_text.NEVER_SHOWN):
             text += f" => {self._dump(event, of_loop)}"
         self._line(text, COLORS[event.status])
@@ -183,7 +183,7 @@ class Plain:
         return f"{event.host} -> {event.delegate}" if event.delegate else event.host
 
     def _dump(self, event: TaskResult, of_loop: bool) -> str:
-        return ansible_text.dump(event.module, event.result, self._verbosity, of_loop)
+        return ansible_text.dump(event.module, event.result, self._verbosity, of_loop, event.quiet)
 
     def _counts(self, hosts: Mapping[str, Mapping[str, int]]) -> None:
         self._banner("PLAY RECAP")

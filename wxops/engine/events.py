@@ -52,6 +52,8 @@ class TaskResult:
     where: str = ""
     delegate: str = ""
     """The host that it was done on, where that is another one."""
+    quiet: bool = False
+    """Did the task ask not to be told more of it than its status?"""
 
 
 @dataclass(frozen=True)

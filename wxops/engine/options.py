@@ -41,6 +41,7 @@ class RunOptions:
     vault: VaultKeys = field(default_factory=VaultKeys)
     roles_path: tuple[Path, ...] = ()
     start_at_task: str | None = None
+    gathering: str = "implicit"
     config_file: str | None = None
 
     def selects(self, tags: frozenset[str]) -> bool:

@@ -59,10 +59,10 @@ def _facts(context: PlayContext, blocks: BlockRun, hosts: list[str]) -> None:
     reader = vars_files(play, context.loader.known.read)
     if play.vars_files:
         context.variables.learn_files(hosts, reader)
-    wanted = context.variables.templar(hosts[0]).render(play.gather_facts)
-    if str(wanted).lower() in ("no", "false"):
+    said, gathering = context.variables.templar(hosts[0]).render(play.gather_facts), context.options.gathering
+    if str(said).lower() in ("no", "false") or (said is None and gathering == "explicit"):
         return
-    fresh = [host for host in hosts if str(wanted) != "smart" or not context.states[host].facts]
+    fresh = [host for host in hosts if "smart" not in (said, gathering) or not context.states[host].facts]
     if fresh:
         blocks.task(_setup(context), fresh)
     if play.vars_files:

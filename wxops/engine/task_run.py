@@ -218,6 +218,7 @@ class TaskRun:
         context, task, host = self.context, host_task.task, host_task.host
         hidden = host_task.says(task.common.no_log, unsure=True)
         delegate = self._delegate(host_task)
+        quiet = task.module == "assert" and isinstance(task.arguments, dict) and task.arguments.get("quiet") is True
 
         def told(result: Mapping[str, Any]) -> dict[str, Any]:
             if hidden:
@@ -229,7 +230,7 @@ class TaskRun:
 
         def tell(status: Status, ms: float, result: Mapping[str, Any], **of_item: Any) -> None:
             about = (host, context.name, host_task.label, task.module, status, ms, told(result))
-            context.emit(TaskResult(*about, where=str(task.origin), delegate=delegate, **of_item))
+            context.emit(TaskResult(*about, where=str(task.origin), delegate=delegate, quiet=quiet, **of_item))
 
         for (_, result), text in zip(outcome.items, labels, strict=True):
             label = CENSORED["censored"] if hidden else context.secrets.mask_data(text)

@@ -10,7 +10,7 @@ class Used:
     """A setting of ansible.cfg that is a setting of wxops too, and the environment variables that set it.
 
     kind: text, path, paths (`:` between them), list (`,` between them), inventory, yes_no, no_yes (the opposite),
-    whole or seconds.
+    whole, seconds or gathering.
     """
 
     field: str
@@ -49,6 +49,7 @@ USED = (
     _used("ask_vault_pass", "yes_no", "defaults.ask_vault_pass", "ASK_VAULT_PASS"),
     _used("roles_path", "paths", "defaults.roles_path", "ROLES_PATH"),
     _used("force_handlers", "yes_no", "defaults.force_handlers", "FORCE_HANDLERS"),
+    _used("gathering", "gathering", "defaults.gathering", "GATHERING"),
     _used("diff", "yes_no", "diff.always", "DIFF_ALWAYS"),
     _used("tags", "list", "tags.run", "RUN_TAGS"),
     _used("skip_tags", "list", "tags.skip", "SKIP_TAGS"),
@@ -122,6 +123,7 @@ NOTICED = {
     "ANSIBLE_LOG_PATH": "every run is recorded; see `wxops runs`",
     "ANSIBLE_TASK_DEBUGGER": "there is no debugger",
     "ANSIBLE_ENABLE_TASK_DEBUGGER": "there is no debugger",
+    "ANSIBLE_CACHE_PLUGIN": "facts are not kept from one run to the next",
     "ANSIBLE_BECOME_EXE": "sudo is found on the host's PATH",
     "ANSIBLE_SSH_EXECUTABLE": "ssh is not started",
 }

@@ -14,6 +14,7 @@ from wxops.errors import InputError, Origin
 from wxops.playbook.ansible_names import HARMLESS, HARMLESS_SECTIONS, NOTICED, REFUSED, USED, Used
 
 FILE = "ansible.cfg"
+GATHERING = ("implicit", "explicit", "smart")
 YES, NO = ("1", "true", "yes", "on", "y", "t"), ("0", "false", "no", "off", "n", "f", "")
 
 
@@ -126,6 +127,8 @@ def _value(known: Used, written: str, directory: str, at: Origin) -> Any:
             return _boolean(text, at) is (known.kind == "yes_no")
         case "whole" | "seconds":
             return _number(text, known.kind, at)
+        case "gathering" if text not in GATHERING:
+            raise InputError(f"gathering is one of {', '.join(GATHERING)}, not {text!r}", where=at)
     return text
 
 

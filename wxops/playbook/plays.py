@@ -189,7 +189,7 @@ class Play:
     sections: tuple[Block, ...]
     handlers: tuple[tuple[Task, ...], ...]
     playbook: Path
-    gather_facts: Any = True
+    gather_facts: Any = None
     gather_subset: Any = None
     gather_timeout: Any = None
     vars: Mapping[str, Any] = field(default_factory=dict)

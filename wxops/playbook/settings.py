@@ -61,6 +61,7 @@ class Settings:
     vault_identity_list: tuple[str, ...] = ()
     vault_encrypt_identity: str | None = None
     force_handlers: bool = False
+    gathering: str = "implicit"
     diff: bool = False
     tags: tuple[str, ...] = ()
     skip_tags: tuple[str, ...] = ()
