@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from wxops.agent.journal import state_directory
 from wxops.cli.main import main
 
 LOCAL = f"h1 ansible_connection=local ansible_python_interpreter={sys.executable}\n"
@@ -98,8 +99,10 @@ def test_a_job_that_takes_too_long_is_ended_on_the_host_itself(project: Project)
 
 def test_what_a_job_changed_is_taken_back_with_its_run(project: Project) -> None:
     made = project.directory / "made"
-    project.play(f"- {{name: job, file: {{path: {made}, state: directory}}, async: 30, poll: 0}}")
+    _, results = project.play(f"- {{name: job, file: {{path: {made}, state: directory}}, async: 30, poll: 0}}")
     wait_for(made)
+    while any(Path(state_directory(), "async-running").glob(results["job"]["ansible_job_id"])):
+        time.sleep(0.05)
     past = next((project.directory / "state" / "wxops" / "runs").iterdir()).name
     code, _ = project.wxops("rollback", past)
     assert code == 0

@@ -106,17 +106,19 @@ class Change(Files):
         inverse: Optional[str] = None,
         journaled: bool = True,
         hidden: bool = False,
+        first: Optional[Callable[[], None]] = None,
     ) -> None:
         """stop: set when the controller is gone; link: brings content and takes it away, shows output;
 
         running: where a command that Ctrl-C may end is put; inverse: the task's `rollback:`;
         journaled: False for a task that says `changed_when: false`, whose commands are only questions;
-        hidden: a secret is in it, so a rollback is not to show what it takes back.
+        hidden: a secret is in it, so a rollback is not to show what it takes back;
+        first: called before the first step, to keep what is to follow the change.
         """
         self.view, self.journal, self.check = view, journal, check
         self.task, self.module = task, module
         self.link, self.running, self._stop = link, running, stop
-        self.inverse, self.journaled, self.hidden = inverse, journaled, hidden
+        self.inverse, self.journaled, self.hidden, self._first = inverse, journaled, hidden, first
         self.changed = False
         self.diffs: List[Dict[str, str]] = []
         self.steps: Dict[int, str] = {}  # journal entries -> kind
@@ -184,6 +186,8 @@ class Change(Files):
         if self.hidden:
             step["hidden"] = True
         with self._unchanged_without_journal():
+            if self._first is not None and not self.steps:
+                self._first()
             sequence = self.journal.begin(step)
         self.steps[sequence] = kind
         return sequence

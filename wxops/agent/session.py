@@ -12,7 +12,7 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from wxops.agent import wire
+from wxops.agent import owed, wire
 from wxops.agent.change import Change, Link, View
 from wxops.agent.content import SMALL, Content
 from wxops.agent.failure import ModuleFailure, Stopped
@@ -109,17 +109,22 @@ class Session:
         self._locks, self._holder = False, {}  # type: bool, Dict[str, Any]
         self.patience = PATIENCE_S
         self._link = Link()
+        self._host = ""
 
     def serve(self) -> None:
         answers = {wire.CONFIGURE: self._configure, wire.TASK: self._task, wire.SETTLE: self._settle}
         while not self._lost.is_set():  # whoever waited for content has taken the end's own frame
             kind, payload = self._frames.get()
             if kind is None:
-                return
+                break
             if kind == wire.MODULE:
                 self._add_files(payload)
             else:
                 answers[kind](json.loads(payload.decode("utf-8")))
+        while not self._frames.empty():  # the link may end right behind the last word, which asks for no answer
+            kind, payload = self._frames.get_nowait()
+            if kind == wire.SETTLE:
+                self._settle(json.loads(payload.decode("utf-8")))
 
     def cancel(self) -> None:
         """Ctrl-C: end a running command, change nothing more."""
@@ -136,6 +141,7 @@ class Session:
         self.check = about["check"]
         self.patience = about["patience"]
         self._link = ControllerLink(self._send, self._frames, about["verbose"])
+        self._host = about["host"]
         self.journal = Journal(about["run"], about["host"], about["about"])
         hello: Dict[str, Any] = {
             "pid": os.getpid(), "euid": os.geteuid(), "python": sys.version.split()[0],
@@ -147,6 +153,9 @@ class Session:
                 hello["holder"] = self.lock.take(self._holder)
             except OSError as error:
                 hello["warning"] = "no lock: %s cannot be written (%s)" % (self.lock.path, error.strerror)
+        left = owed.of_host(about["host"])
+        if left:
+            hello["owed"] = left
         self._reply(wire.HELLO, hello)
 
     def _task(self, task: Dict[str, Any]) -> None:
@@ -211,7 +220,7 @@ class Session:
         change = Change(
             self.view if check == self.check else View(), self.journal, check=check, stop=stop, task=task["task"],
             module=task["module"], link=self._link, running=running, inverse=task.get("rollback"),
-            journaled=task.get("journaled", True), hidden=task.get("hidden", False),
+            journaled=task.get("journaled", True), hidden=task.get("hidden", False), first=self._noting(task),
         )  # fmt: skip
         result: Dict[str, Any] = {}
         try:
@@ -241,11 +250,23 @@ class Session:
             result["warnings"] = change.warnings
         return result
 
+    def _noting(self, task: Dict[str, Any]) -> Optional[Callable[[], None]]:
+        """Keeps the handlers that are to follow a change of this task."""
+        follow = task.get("notify")
+        if follow is None:
+            return None
+        return lambda: owed.note(self._host, self.journal.run, task["task"], follow["play"], follow["names"])
+
     def _settle(self, judged: Dict[str, Any]) -> None:
         for step in self._commands.intersection(judged["void"]):
             self.journal.void(step)
         for step in judged["hide"]:
             self.journal.hide(step)
+        if "note" in judged:
+            with contextlib.suppress(OSError):  # a full disk: nobody waits for an answer
+                owed.note(self._host, self.journal.run, "", **judged["note"])
+        if "owed" in judged and not self.check:
+            owed.done(self._host, **judged["owed"])
 
     def _reply(self, kind: int, value: Any) -> None:
         self._send(kind, _json(value))

@@ -104,6 +104,20 @@ class Connections:
         if agent is not None:
             agent.close()
 
+    def tell(self, host: str, **news: Any) -> bool:
+        """What needs no answer, for each agent that is open to a host; was there one?"""
+        with self._guard:
+            keys = [key for key in self._agents if key[0] == host]
+        told = False
+        for key in keys:
+            with self._locks[key]:
+                agent = self._agents.get(key)
+                if agent is not None and not agent.is_lost:
+                    with contextlib.suppress(HostUnreachable):
+                        agent.settle(**news)
+                        told = True
+        return told
+
     def used(self) -> Acted:
         """Host -> as whom agents ran there, for a later rollback."""
         return {host: [dict(who) for who in {tuple(w.items()): w for w in acted}.values()]

@@ -13,6 +13,7 @@ from wxops.engine.additions import Additions
 from wxops.engine.connections import Connections
 from wxops.engine.events import Event, Notice
 from wxops.engine.options import RunOptions
+from wxops.engine.owed import OwedHandlers
 from wxops.engine.pace import Pace
 from wxops.engine.state import HostState
 from wxops.engine.stepping import Stepping
@@ -31,7 +32,7 @@ class Interrupted(WxopsError):
 
 @dataclass
 class PlayContext:
-    """One play in a run. ended: `meta: end_play` was met. pace: of hosts that go on their own."""
+    """One play in a run. ended: `meta: end_play` was met. pace: of hosts that go on their own. owed: of its batch."""
 
     play: Play
     options: RunOptions
@@ -48,6 +49,7 @@ class PlayContext:
     ended: bool = False
     step: Stepping | None = None
     pace: Pace | None = None
+    owed: OwedHandlers | None = None
     _noticed: set[str] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 

@@ -57,6 +57,16 @@ class Handlers:
             known = ", ".join([*self._names, *self._topics]) or "none"
             raise InputError(f"there is no handler {name!r}", where=task.origin, fix=f"handlers of the play: {known}")
         self._context.states[host].notified.update(found)
+        if self._context.owed is not None:
+            self._context.owed.notified(host, name, found)
+
+    def recall(self, name: str, host: str) -> bool:
+        """Note what an earlier run notified; False when the play has no such handler any more."""
+        found = {*([self._names[name]] if name in self._names else []), *self._topics.get(name, [])}
+        self._context.states[host].notified.update(found)
+        if found and self._context.owed is not None:
+            self._context.owed.notified(host, name, found)
+        return bool(found)
 
     def flush(self, hosts: Sequence[str], run: Callable[[Task, list[str]], None]) -> None:
         """Run those notified on these hosts. One notified by a later one waits for the next time.
@@ -71,6 +81,10 @@ class Handlers:
                     self._context.states[host].notified.discard((number, position))
                 if waiting:
                     self._run(handler, waiting, run)
+                    if self._context.owed is not None:
+                        states = {host: self._context.states[host] for host in waiting}
+                        did = [host for host, state in states.items() if not (state.handlers_over or state.unreachable)]
+                        self._context.owed.ran(did, (number, position))
             number += 1
 
     def _run(self, handler: Task, hosts: list[str], run: Callable[[Task, list[str]], None]) -> None:

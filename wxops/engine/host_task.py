@@ -60,6 +60,7 @@ class HostTask:
         self.module = context.module(task)
         self.templar = context.variables.templar(host, task.common)
         self.receive_at: Path | None = None
+        self.noted: list[str] = []
         self.check, self.diff = context.options.check, context.options.diff
         self._varies = varies(task)
         self._place: Place | None = None
@@ -271,14 +272,24 @@ class HostTask:
 
         more: what else the agent is told of the task.
         """
-        about = {**self.place(templar).about, **more}
+        about, owed = {**self.place(templar).about, **more}, self.context.owed
+        own = owed is not None and self.place(templar).host == self.host
+        follow = owed.to_note(self.task, self.templar) if owed and own else None
+        if follow is not None:
+            about["notify"] = follow
         if self._is_secret(items, offers):
             about = {**about, "hidden": True}
         with self._agent(templar) as agent:
+            if owed and own:
+                owed.recall(self.host, agent)
             if self.receive_at is not None:
                 agent.receive_at(self.receive_at)
                 self.receive_at = None
-            return dict(agent.run(name, [dict(item) for item in items], output=self._show, offers=offers, **about))
+            results = dict(agent.run(name, [dict(item) for item in items], output=self._show, offers=offers, **about))
+        if owed and follow is not None and any(result.get("steps") for result in results.values()):
+            owed.noted(self.host, follow["names"])
+            self.noted = follow["names"]
+        return results
 
     def _is_secret(self, items: list[Mapping[str, Any]], offers: Mapping[str, Path | bytes]) -> bool:
         """Must nobody see what the task does, or is there a secret in it? A rollback knows neither task nor secrets."""

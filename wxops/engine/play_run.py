@@ -13,6 +13,7 @@ from wxops.engine.context import PlayContext
 from wxops.engine.events import PlayStarted
 from wxops.engine.handlers import Handlers
 from wxops.engine.module_defaults import facts_defaults
+from wxops.engine.owed import OwedHandlers
 from wxops.engine.pace import Pace
 from wxops.engine.strategies import ON_ITS_OWN, go_through
 from wxops.errors import InputError
@@ -42,8 +43,11 @@ def run_play(context: PlayContext, hosts: list[str]) -> bool:
 
 
 def _batch(context: PlayContext, hosts: list[str]) -> None:
-    blocks = BlockRun(context, Handlers(context, context.play.handlers))
+    handlers = Handlers(context, context.play.handlers)
+    context.owed = OwedHandlers(context, handlers)
+    blocks = BlockRun(context, handlers)
     go_through(context, hosts, lambda some: _sections(context, blocks, some))
+    context.owed.close(hosts)
 
 
 def _sections(context: PlayContext, blocks: BlockRun, hosts: list[str]) -> None:

@@ -169,6 +169,8 @@ class TaskRun:
                 self._learn(task, self._whose_facts(host_task, item), each)
         if status == "changed" and task.common.notify:
             self._notify(host_task)
+        if host_task.noted and self.context.owed is not None:
+            self.context.owed.judged(host, host_task.noted)
         if status in ("failed", "rescued", "unreachable"):
             state.failed = status != "unreachable"
             state.unreachable = status == "unreachable"

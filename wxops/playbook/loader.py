@@ -88,7 +88,7 @@ class Loader:
     def task_file(self, path: Path, common: Common, directory: Path) -> Included:
         """The tasks of a file, under the keywords of the include."""
         tasks = Tasks(self.known, directory, path)
-        return Included(tasks.nodes(source.load_file(path), common), tuple([*tasks.handlers, *tasks.late]))
+        return Included(tasks.nodes(source.load_file(path), common), (*tasks.handlers, *tasks.late))
 
     def role(self, name: str, common: Common, directory: Path, where: Origin | None = None, **parts: Any) -> Included:
         """A role for an include. parts: tasks_from, vars_from, defaults_from, handlers_from."""

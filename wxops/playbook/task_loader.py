@@ -71,7 +71,8 @@ class Tasks:
     """The tasks of one file; `directory` is the playbook's, `file` where relative names start.
 
     variables: those of the play, for names in imports. handlers, imported: those of the roles that were met on the
-    way, and the roles that import_role brought in. late: handlers of these, which come after the play's own. within: the roles being read, each with its file of tasks: none may need itself.
+    way, and the roles that import_role brought in. late: handlers of these, which come after the play's
+    own. within: the roles being read, each with its file of tasks: none may need itself.
     """
 
     known: Known

@@ -150,9 +150,12 @@ class Agent:
         """Where the next content that the agent sends is written."""
         self._arrival = Arrival(path)
 
-    def settle(self, void: Sequence[int] = (), hide: Sequence[int] = ()) -> None:
-        """Tell the journal which commands the playbook judged to be no change, and which steps hold a secret."""
-        self._write(wire.pack_json(wire.SETTLE, {"void": list(void), "hide": list(hide)}))
+    def settle(self, void: Sequence[int] = (), hide: Sequence[int] = (), **more: Any) -> None:
+        """Tell the journal which commands the playbook judged to be no change, and which steps hold a secret.
+
+        more: `note`, handlers that the host is owed, and `owed`, those that it is owed no longer (agent/owed.py).
+        """
+        self._write(wire.pack_json(wire.SETTLE, {"void": list(void), "hide": list(hide), **more}))
 
     def open_socket(self, path: str) -> UnixSocket:
         """A UNIX socket of the host, through this link."""

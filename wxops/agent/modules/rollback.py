@@ -6,7 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from wxops.agent import jobs
+from wxops.agent import jobs, owed
 from wxops.agent.failure import ModuleFailure
 from wxops.agent.journal import Journal
 from wxops.agent.place import beside
@@ -51,6 +51,7 @@ def rollback(change: Change, run: str, force: bool = False) -> Dict[str, Any]:
     done = _take_back(change, journal, [step for step in steps if not _stays(step, outgrown)])
     if not change.check:
         journal.undone(change.journal.run)
+        owed.forget(run)
     return {"steps_back": done, "irreversible": irreversible, "left": sorted(outgrown)}
 
 
