@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wxops.playbook.templating import Templar
+    from wxops.transport.options import Become, ConnectionOptions
     from wxops.transport.tunnel import UnixSocket
 
 Result = dict[str, Any]
@@ -25,6 +26,15 @@ class Offer:
     name: str
     sha256: str
     size: int
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How a task gets to its host. delegated: to another one than the inventory's that it is about."""
+
+    options: ConnectionOptions
+    become: Become | None
+    delegated: bool
 
 
 class Call(ABC):
@@ -74,6 +84,10 @@ class Call(ABC):
     @abstractmethod
     def socket(self, path: str) -> UnixSocket:
         """A UNIX socket of the host, tunnelled through the same link; it acts like a connected socket."""
+
+    @abstractmethod
+    def reach(self) -> Reach:
+        """How the host is reached: for what another program than the agent does there."""
 
     @abstractmethod
     def boot_id(self) -> str:

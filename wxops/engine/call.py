@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import getpass
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wxops.actions import Call, Offer
+from wxops.actions import Call, Offer, Reach
 from wxops.actions.catalog import host_signature
 from wxops.errors import InputError, TaskFailed
 from wxops.playbook.templating import Templar
@@ -84,6 +85,12 @@ class HostCall(Call):
 
     def socket(self, path: str) -> UnixSocket:
         return self._task.open_socket(path, self.templar)
+
+    def reach(self) -> Reach:
+        place = self._task.place(self.templar)
+        options = self._task.context.connections.options_for(place.host, place.reach)
+        same = place.become is not None and place.become.user == (options.user or getpass.getuser())
+        return Reach(options, None if same else place.become, place.host != self.host)
 
     def boot_id(self) -> str:
         return self._task.boot_id(self.templar)

@@ -47,7 +47,7 @@ class Connections:
     @contextlib.contextmanager
     def agent(self, host: str, variables: Mapping[str, Any], become: Become | None) -> Any:
         """The agent for a host, for this thread alone; started if need be. Raises HostUnreachable."""
-        reach = self._reach(host, variables)
+        reach = self.options_for(host, variables)
         login = reach.user if reach.connection != "local" else None  # whoever runs this, whatever ansible_user says
         if become is not None and become.user == (login or getpass.getuser()):
             become = None  # already that user; a second agent would wait for the first one's lock
@@ -75,7 +75,8 @@ class Connections:
                 self._drop(key)
                 raise
 
-    def _reach(self, host: str, variables: Mapping[str, Any]) -> ConnectionOptions:
+    def options_for(self, host: str, variables: Mapping[str, Any]) -> ConnectionOptions:
+        """How a host is reached whose variables these are."""
         options = self._options
         return connection_options(
             host, variables, password=options.password, private_key=options.private_key, user=options.remote_user,
