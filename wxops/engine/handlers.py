@@ -13,6 +13,10 @@ Key = tuple[int, int]
 Group = tuple[Task, ...]
 
 
+class UnknownHandler(InputError):
+    """Nobody can say what was to follow a change: the run ends, as ansible-core's does."""
+
+
 class Handlers:
     """The handlers of a play, in groups: those of each role, then the play's own, then those of included roles.
 
@@ -51,11 +55,13 @@ class Handlers:
         self._names.update(named)
 
     def notify(self, name: str, host: str, task: Task) -> None:
-        """Note that a handler is to run on a host. Raises InputError when there is none of that name."""
+        """Note that a handler is to run on a host. Raises UnknownHandler."""
         found = [*([self._names[name]] if name in self._names else []), *self._topics.get(name, [])]
         if not found:
             known = ", ".join([*self._names, *self._topics]) or "none"
-            raise InputError(f"there is no handler {name!r}", where=task.origin, fix=f"handlers of the play: {known}")
+            raise UnknownHandler(
+                f"there is no handler {name!r}", where=task.origin, fix=f"handlers of the play: {known}"
+            )
         self._context.states[host].notified.update(found)
         if self._context.owed is not None:
             self._context.owed.notified(host, name, found)

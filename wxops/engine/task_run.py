@@ -10,7 +10,7 @@ from typing import Any
 from wxops import crash
 from wxops.engine.context import PlayContext
 from wxops.engine.events import Status, TaskResult, TaskStarted
-from wxops.engine.handlers import Handlers
+from wxops.engine.handlers import Handlers, UnknownHandler
 from wxops.engine.host_task import HostTask, Outcome
 from wxops.engine.judging import failure, refused, registered
 from wxops.engine.loops import Item
@@ -139,7 +139,10 @@ class TaskRun:
         ms = round((time.perf_counter() - started) * 1000, 1)
         try:
             self._conclude(host_task, outcome, status, ms)
-        except WxopsError as error:  # a label, a notified handler or a delegate that nobody knows
+        except UnknownHandler:
+            self._conclude(host_task, outcome, status, ms, notify=False)  # what was changed is told all the same
+            raise
+        except WxopsError as error:  # a label or a delegate that cannot be told
             outcome = Outcome({**outcome.result, **_failed(error), "changed": bool(outcome.result.get("changed"))}, [])
             self._conclude(host_task, outcome, self._status(host_task, outcome.result), ms)
         return outcome.result
@@ -154,7 +157,7 @@ class TaskRun:
     def _fallen(self, host: str) -> Status:
         return "rescued" if self.context.states[host].rescuers else "failed"
 
-    def _conclude(self, host_task: HostTask, outcome: Outcome, status: Status, ms: float) -> None:
+    def _conclude(self, host_task: HostTask, outcome: Outcome, status: Status, ms: float, notify: bool = True) -> None:
         """What a result leads to: variables, handlers, the host's fate, counts and events.
 
         What the playbook may have wrong comes first, and raises before anything is counted or told.
@@ -167,7 +170,7 @@ class TaskRun:
         for item, each in outcome.items or [(Item(None, host_task.templar, None), result)]:
             if each.get("ansible_facts"):
                 self._learn(task, self._whose_facts(host_task, item), each)
-        if status == "changed" and task.common.notify:
+        if notify and status == "changed" and task.common.notify:
             self._notify(host_task)
         if host_task.noted and self.context.owed is not None:
             self.context.owed.judged(host, host_task.noted)
