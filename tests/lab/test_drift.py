@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from tests.lab.module_case import ManagedHost, differences
+from wxops.cli.drift import drift as drift_command
 from wxops.engine.drift import Report, find_drift
 from wxops.engine.options import RunOptions
 from wxops.engine.run import Project
@@ -113,6 +116,25 @@ def test_hosts_that_cannot_be_asked_and_checks_that_fail_have_their_own_codes(pl
     assert report.exit_code == 1 and report.hosts[place.host.name].problem.startswith("Fails: ")
     report = drift(place, extra_vars={"ansible_port": 1})
     assert report.exit_code == 4 and report.hosts[place.host.name].status == "unreachable"
+
+
+def test_the_command_ends_with_the_code_and_writes_what_programs_read(
+    place: ManagedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = apply(place)
+    monkeypatch.setenv("XDG_STATE_HOME", str(place.folder / "state"))
+    monkeypatch.chdir(place.folder)
+    command = ["play.yml", "-i", place.inventory, "-l", place.host.name]
+    fine = CliRunner().invoke(drift_command, command, standalone_mode=False)
+    assert (fine.return_value, fine.output) == (0, f"as it was left: {place.host.name}\n")
+    place.host.ssh("echo two > /srv/drift/file")
+    found = CliRunner().invoke(drift_command, [*command, "--output", "json"], standalone_mode=False)
+    (entry,) = json.loads(found.stdout)["hosts"][place.host.name]["drift"]
+    assert found.return_value == 2 and (entry["name"], entry["set_by"]["run"]) == ("/srv/drift/file", run)
+    lines = (
+        CliRunner().invoke(drift_command, [*command, "--output", "jsonl"], standalone_mode=False).stdout.splitlines()
+    )
+    assert [json.loads(line)["event"] for line in lines] == ["drift", "recap"]
 
 
 def write(managed: ManagedHost, tasks: list[dict[str, Any]]) -> Path:

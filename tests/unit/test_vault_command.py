@@ -187,6 +187,7 @@ def test_a_string_comes_from_stdin_byte_for_byte(place: Path) -> None:
         (("encrypt", "missing.yml"), "No such file"),
         (("encrypt", "a.yml", "one", "--output", "b"), "--output takes one file"),
         (("encrypt-string", ""), "is empty"),
+        (("edit", "-"), "an editor needs a file"),
         (("encrypt-string", "-", "-p"), "cannot both"),
         (("rekey", "a.yml", "--new-vault-id", "two", "--new-vault-password-file", "two"), "give one of them"),
         (("encrypt", "a.yml", "--vault-id", "a;b@two"), "semicolon"),
@@ -217,3 +218,12 @@ def test_a_new_password_is_asked_for_twice(place: Path, monkeypatch: pytest.Monk
     assert call("encrypt", "a.yml").exit_code == 0
     assert asked[2:] == ["New vault password: ", "Confirm new vault password: "]
     assert KEYS.decrypt_text((place / "a.yml").read_text()) == TEXT
+
+
+@pytest.mark.parametrize("command", ["encrypt", "decrypt", "encrypt-string"])
+def test_a_line_of_the_text_is_never_taken_for_the_password(place: Path, command: str) -> None:
+    text = "same\nsame\n" if command != "decrypt" else KEYS.encrypt("x")
+    run = [sys.executable, "-c", "from wxops.cli.main import main; main()", "vault", command]
+    done = subprocess.run(run, input=text, capture_output=True, text=True, start_new_session=True, check=False)
+    assert done.returncode == 1 and done.stdout == ""
+    assert "standard input brings the text" in done.stderr

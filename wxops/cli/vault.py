@@ -52,7 +52,7 @@ def encrypt(files: tuple[str, ...], output: str | None, encrypt_vault_id: str | 
     """Encrypt files in place; without FILE, or for -, stdin to stdout."""
     from wxops.playbook.vault_file import encrypt_file
 
-    keys, label = _closing(given, encrypt_vault_id)
+    keys, label = _closing(given, encrypt_vault_id, _reads_stdin(files))
     for source, target in _pairs(files, output, "plain text"):
         encrypt_file(source, target, keys, label)
     _done("Encryption successful")
@@ -66,7 +66,7 @@ def decrypt(files: tuple[str, ...], output: str | None, **given: Any) -> None:
     """Decrypt files in place; without FILE, or for -, stdin to stdout."""
     from wxops.playbook.vault_file import decrypt_file
 
-    keys = _opening(given)
+    keys = _opening(given, _reads_stdin(files))
     for source, target in _pairs(files, output, "encrypted text"):
         decrypt_file(source, target, keys)
     _done("Decryption successful")
@@ -79,7 +79,7 @@ def view(files: tuple[str, ...], **given: Any) -> None:
     """Show what is in encrypted files; the text never touches a disk."""
     from wxops.playbook.vault_file import open_file
 
-    keys = _opening(given)
+    keys = _opening(given, _reads_stdin(files))
     for path in files:
         text = open_file(path, keys).plain.decode("utf-8", "surrogateescape")
         click.echo_via_pager(text) if sys.stdout.isatty() else _print(text)
@@ -94,6 +94,8 @@ def edit(files: tuple[str, ...], encrypt_vault_id: str | None, **given: Any) -> 
     from wxops.console.editor import edited
     from wxops.playbook.vault_file import open_file, write
 
+    if "-" in files:
+        raise InputError("an editor needs a file, not standard input")
     keys = _opening(given)
     for path in files:
         opened = open_file(path, keys)
@@ -135,13 +137,13 @@ def rekey(
 ) -> None:  # fmt: skip
     """Encrypt files with another password; without a flag for it, it is asked for."""
     from wxops.playbook.vault_file import rekey_file
-    from wxops.playbook.vault_passwords import new_password, vault_keys
+    from wxops.playbook.vault_passwords import twice, typed, vault_keys
 
     if new_vault_id and new_vault_password_file:
         raise InputError("--new-vault-id and --new-vault-password-file say the same: give one of them")
     keys = _opening(given)
     ids, sources = [new_vault_id] if new_vault_id else [], [new_vault_password_file] if new_vault_password_file else []
-    new = vault_keys(ids, sources, not (ids or sources), new_password)
+    new = vault_keys(ids, sources, not (ids or sources), twice(typed))
     label = encrypt_vault_id or new.passwords[0][0]
     for path in files:
         rekey_file(path, keys, new, label)
@@ -171,7 +173,7 @@ def encrypt_string(
     from_stdin = "-" in strings or stdin_name is not None or not (strings or prompt)
     if from_stdin and prompt:
         raise InputError("--prompt and stdin cannot both give the string")
-    keys, label = _closing(given, encrypt_vault_id)
+    keys, label = _closing(given, encrypt_vault_id, from_stdin)
     values = [_typed(show_input)] if prompt else []
     values += [_from_stdin(stdin_name)] if from_stdin else []
     values += named_strings(names, [each for each in strings if each != "-"])
@@ -193,21 +195,27 @@ def _pairs(files: tuple[str, ...], output: str | None, what: str) -> list[tuple[
     return [(path, output or path) for path in files or ("-",)]
 
 
-def _opening(given: dict[str, Any]) -> VaultKeys:
-    """The passwords of the flags or settings; asked for when there is none."""
+def _reads_stdin(files: tuple[str, ...]) -> bool:
+    return not files or "-" in files
+
+
+def _opening(given: dict[str, Any], from_stdin: bool = False) -> VaultKeys:
+    """The passwords of the flags or settings; asked for when there is none. from_stdin: the text comes there."""
     from wxops.playbook.settings import Settings
+    from wxops.playbook.vault_passwords import typed, typed_beside_text
 
-    return flags.vault_keys_of(given, Settings.load(), required=True)
+    ask = typed_beside_text if from_stdin else typed
+    return flags.vault_keys_of(given, Settings.load(), required=True, prompt=ask)
 
 
-def _closing(given: dict[str, Any], label: str | None) -> tuple[VaultKeys, str]:
+def _closing(given: dict[str, Any], label: str | None, from_stdin: bool = False) -> tuple[VaultKeys, str]:
     """The passwords, and the label of the one that encrypts."""
     from wxops.playbook.settings import Settings
-    from wxops.playbook.vault_passwords import new_password
+    from wxops.playbook.vault_passwords import twice, typed, typed_beside_text
 
     settings = Settings.load()
     label = label or settings.vault_encrypt_identity
-    keys = flags.vault_keys_of(given, settings, required=True, prompt=new_password)
+    keys = flags.vault_keys_of(given, settings, required=True, prompt=twice(typed_beside_text if from_stdin else typed))
     labels = [known for known, _ in keys.passwords]
     if label is None and len(labels) > 1:
         raise InputError(

@@ -68,12 +68,29 @@ def _none_given() -> InputError:
     return InputError("no password was given", fix="type one, write it to standard input, or name a file with it")
 
 
-def new_password(question: str) -> str:
-    """Ask twice for a password that is to encrypt: a slip would lock its owner out."""
-    secret = typed(f"New {question[0].lower()}{question[1:]}")
-    if secret != typed(f"Confirm new {question[0].lower()}{question[1:]}"):
-        raise VaultError("the passwords that were typed are not the same")
-    return secret
+def typed_beside_text(question: str) -> str:
+    """The same where standard input brings the text itself: a line of it must not be taken for the password."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", GetPassWarning)
+            return getpass(question)
+    except (GetPassWarning, EOFError):
+        raise InputError(
+            "there is no terminal to ask for the vault password, and standard input brings the text",
+            fix="pass --vault-password-file or --vault-id",
+        ) from None
+
+
+def twice(ask: Callable[[str], str]) -> Callable[[str], str]:
+    """Ask again for a password that is to encrypt: a slip would lock its owner out."""
+
+    def asked(question: str) -> str:
+        secret = ask(f"New {question[0].lower()}{question[1:]}")
+        if secret != ask(f"Confirm new {question[0].lower()}{question[1:]}"):
+            raise VaultError("the passwords that were typed are not the same")
+        return secret
+
+    return asked
 
 
 def _asked(label: str, prompt: Callable[[str], str]) -> bytes:
