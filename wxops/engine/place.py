@@ -84,14 +84,15 @@ def varies(task: Task) -> bool:
 
 
 class _Reach(Mapping[str, Any]):
-    """The `ansible_*` variables of a host as they are read, with what the task itself says of the connection."""
+    """The `ansible_*` variables of a host as they are read; where they are silent, what the task's keywords say."""
 
     def __init__(self, templar: Templar, there: Templar, task: Task, local: bool) -> None:
         self._namespace = there.namespace()
         common = task.common
-        said = {"ansible_connection": common.connection, "ansible_user": common.remote_user,
-                "ansible_port": common.port}  # fmt: skip
-        self._own = {name: templar.render(value) for name, value in said.items() if value is not None}
+        said = {("ansible_connection",): common.connection, ("ansible_user", "ansible_ssh_user"): common.remote_user,
+                ("ansible_port", "ansible_ssh_port"): common.port}  # fmt: skip
+        self._own = {names[0]: templar.render(value) for names, value in said.items()
+                     if value is not None and not any(name in self._namespace for name in names)}  # fmt: skip
         if local:
             self._own.setdefault("ansible_connection", "local")
 
