@@ -1,4 +1,4 @@
-"""Keywords say how a host is reached only where no variable does: ansible-core's precedence, variables over keywords."""
+"""Keywords say how a host is reached only where no variable does, in the order of precedence of ansible-core."""
 
 from __future__ import annotations
 
