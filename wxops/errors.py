@@ -61,6 +61,10 @@ class HostUnreachable(WxopsError):
     exit_code = 4
 
 
+class NoPython(HostUnreachable):
+    """The host answers, but it has no Python in which an agent could run."""
+
+
 class TaskFailed(WxopsError):
     """A task that ran and failed; `result` is what the module returned."""
 

@@ -52,6 +52,14 @@ def test_a_reboot_command_that_fails_says_why(managed: ManagedHost) -> None:
     assert "No such file" in played.told()
 
 
+def test_the_command_is_looked_for_where_the_task_says(managed: ManagedHost, shared_host: Host) -> None:
+    shared_host.ssh("mkdir -p /srv/bin; printf '#!/bin/sh\\ntouch /srv/told\\n' > /srv/bin/restart-me")
+    shared_host.ssh("chmod 755 /srv/bin/restart-me")
+    played = managed.play("- reboot: {reboot_command: restart-me, search_paths: [/srv/bin], reboot_timeout: 2}")
+    assert played.statuses == ["failed"]
+    assert shared_host.ssh("ls /srv/told && rm -r /srv/told /srv/bin").stdout
+
+
 def test_the_controller_is_never_rebooted(managed: ManagedHost) -> None:
     played = managed.play("- {reboot: {}, delegate_to: localhost}")
     assert played.statuses == ["failed"]

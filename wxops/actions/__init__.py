@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wxops.playbook.templating import Templar
     from wxops.transport.options import Become, ConnectionOptions
+    from wxops.transport.plain import Completed
     from wxops.transport.tunnel import UnixSocket
 
 Result = dict[str, Any]
@@ -84,6 +85,10 @@ class Call(ABC):
     @abstractmethod
     def socket(self, path: str) -> UnixSocket:
         """A UNIX socket of the host, tunnelled through the same link; it acts like a connected socket."""
+
+    @abstractmethod
+    def shell(self, command: str, shell: str) -> Completed:
+        """Run a command line by the login alone, where no agent can be. Raises HostUnreachable."""
 
     @abstractmethod
     def reach(self) -> Reach:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from pathlib import Path
+from typing import Literal
 
 from wxops.actions import Call, Result
 from wxops.errors import HostUnreachable, TaskFailed
@@ -21,6 +22,9 @@ def reboot(
     test_command: str = "whoami",
     reboot_command: str = "systemctl reboot",
     msg: str = "Reboot initiated by wxops",
+    connect_timeout: float | None = None,
+    search_paths: list[str] | None = None,
+    boot_time_command: Literal["cat /proc/sys/kernel/random/boot_id"] = "cat /proc/sys/kernel/random/boot_id",
 ) -> Result:
     """Reboot the host, and wait until it answers again and runs a command. There is nothing in it to roll back.
 
@@ -30,6 +34,9 @@ def reboot(
     test_command: the command that must succeed then.
     reboot_command: what reboots it; quotes work as in a shell, but no pipe or redirection does.
     msg: what users who are logged in are told.
+    connect_timeout: taken for Ansible's sake: how long one try to connect may take says the connection's own timeout.
+    search_paths: directories in which reboot_command is looked for before those of the login's PATH.
+    boot_time_command: the boot id is the proof, always: two boots never have the same one.
     """
     if call.check:
         return {"changed": True, "rebooted": True, "elapsed": 0}
@@ -39,7 +46,7 @@ def reboot(
         raise TaskFailed("this is the machine that wxops runs on; it is not rebooted from here", {"rebooted": False})
     call.sleep(pre_reboot_delay)
     with contextlib.suppress(HostUnreachable):  # it may be down before its answer is out
-        call.run("reboot", {"reboot_command": reboot_command, "msg": msg})
+        call.run("reboot", {"reboot_command": reboot_command, "msg": msg, "search_paths": search_paths})
     after = _new_boot(call, before, reboot_timeout)
     call.sleep(post_reboot_delay)
     _wait_until_it_works(call, test_command, reboot_timeout)
@@ -48,7 +55,7 @@ def reboot(
 
 
 ALIASES = {"reboot_timeout_sec": "reboot_timeout", "pre_reboot_delay_sec": "pre_reboot_delay",
-           "post_reboot_delay_sec": "post_reboot_delay"}  # fmt: skip
+           "post_reboot_delay_sec": "post_reboot_delay", "connect_timeout_sec": "connect_timeout"}  # fmt: skip
 
 
 def _new_boot(call: Call, before: str, timeout: float) -> str:

@@ -14,6 +14,7 @@ from wxops.actions import Call, Offer, Reach
 from wxops.actions.catalog import host_signature
 from wxops.errors import InputError, TaskFailed
 from wxops.playbook.templating import Templar
+from wxops.transport.plain import Completed, run_plain
 
 if TYPE_CHECKING:
     from wxops.engine.host_task import HostTask
@@ -85,6 +86,10 @@ class HostCall(Call):
 
     def socket(self, path: str) -> UnixSocket:
         return self._task.open_socket(path, self.templar)
+
+    def shell(self, command: str, shell: str) -> Completed:
+        reach = self.reach()
+        return run_plain(reach.options, reach.become, command, shell)
 
     def reach(self) -> Reach:
         place = self._task.place(self.templar)

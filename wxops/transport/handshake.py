@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import dataclass
 
-from wxops.errors import HostUnreachable
+from wxops.errors import HostUnreachable, NoPython
 from wxops.transport.becoming import PROMPT, method_of
 from wxops.transport.bootstrap import MARK, NO_PYTHON, OLD_PYTHON
 from wxops.transport.options import Become, ConnectionOptions
@@ -61,7 +61,7 @@ def _failed(options: ConnectionOptions, become: Become | None, out: bytes, err: 
     """The reason in the operator's words, from what the host printed."""
     said = (err + out).decode("utf-8", "replace").replace(PROMPT, "").strip()
     if NO_PYTHON in said:
-        return HostUnreachable(
+        return NoPython(
             f"there is no Python on the host (tried {', '.join(options.interpreters)})",
             fix="install python3 (3.7 or later) there, or set ansible_python_interpreter",
         )
@@ -74,4 +74,5 @@ def _failed(options: ConnectionOptions, become: Become | None, out: bytes, err: 
 def _refused(options: ConnectionOptions, become: Become | None, meaning: str) -> HostUnreachable:
     what = meaning.format(user=options.user or "the login user", become=become.user if become else "")
     remedies = {**method_of(become).remedies, **REMEDIES}
-    return HostUnreachable(what, fix=next((text for start, text in remedies.items() if what.startswith(start)), None))
+    kind = NoPython if meaning == REFUSALS[OLD_PYTHON] else HostUnreachable
+    return kind(what, fix=next((text for start, text in remedies.items() if what.startswith(start)), None))

@@ -65,6 +65,10 @@ class SSHPipe(Pipe):
     def write(self, data: bytes) -> None:
         self._channel.sendall(data)
 
+    def exit_status(self) -> int:
+        """What the command ended with; -1 when the host does not say."""
+        return self._channel.recv_exit_status()
+
     def close(self) -> None:
         """With the connection, and without a word: on a link that is full that word would wait for room."""
         self._session.close()
