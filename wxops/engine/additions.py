@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +19,13 @@ class Additions:
 
     inventory: Inventory
     _made: list[Addition] = field(default_factory=list)
+    _joining: dict[str, tuple[dict[str, None], dict[str, None]]] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def add_host(self, variables: Variables, name: str, groups: Sequence[str], values: Mapping[str, Any]) -> bool:
         """A host, new or not, with these groups and variables; did that change anything?"""
         with self._guard:
+            self._join(variables)
             known = self.inventory.hosts.get(name)
             inside = {group for group in groups if name in self._hosts_below(group)}
             had = known.variables if known else {}
@@ -34,23 +36,38 @@ class Additions:
                     variables.hosts = [*variables.hosts, name]
             return news
 
-    def add_group(self, variables: Variables, name: str, host: str, parents: Sequence[str]) -> bool:
-        """A host in a group, new or not, below others; did that change anything?"""
+    def add_group(self, name: str, host: str, parents: Sequence[str]) -> bool:
+        """A host in a group, new or not, below others; is that news? It is so when the task has ended: see `settle`."""
         with self._guard:
-            graph = self.inventory.graph
-            linked = all(parent in graph.groups and name in graph.groups[parent].children for parent in parents)
-            news = not linked or host not in self._hosts_below(name)
+            hosts, above = self._joining.get(name, ({}, {}))
+            groups = self.inventory.graph.groups
+            linked = {
+                parent for parent in parents if parent in groups and name in groups[parent].children
+            } | above.keys()
+            news = not linked.issuperset(parents) or not (host in hosts or host in self._hosts_below(name))
             if news:
-                self._add(variables, lambda inventory: _grouped(inventory, name, host, parents))
+                self._joining[name] = ({**hosts, host: None}, {**above, **dict.fromkeys(parents)})
             return news
+
+    def settle(self, variables: Variables) -> None:
+        """What the hosts of a task asked for with group_by becomes so, all at once."""
+        if self._joining:
+            with self._guard:
+                self._join(variables)
 
     def refresh(self, variables: Variables) -> None:
         """Read all sources again. Raises InputError."""
         with self._guard:
+            self._join(variables)
             fresh = Inventory.load(self.inventory.sources, self.inventory.files.keys)
             for addition in self._made:
                 fresh = addition(fresh)
             self.inventory = variables.inventory = fresh
+
+    def _join(self, variables: Variables) -> None:
+        joining, self._joining = self._joining, {}
+        if joining:
+            self._add(variables, lambda inventory: _joined(inventory, joining))
 
     def _add(self, variables: Variables, addition: Addition) -> None:
         self.inventory = variables.inventory = addition(self.inventory)
@@ -60,6 +77,10 @@ class Additions:
         return self.inventory.groups.get(group, ())
 
 
-def _grouped(inventory: Inventory, name: str, host: str, parents: Sequence[str]) -> Inventory:
+def _joined(inventory: Inventory, joining: Mapping[str, tuple[Iterable[str], Iterable[str]]]) -> Inventory:
     """A host that a refresh has taken away comes into no group."""
-    return inventory.with_group(name, [host] if host in inventory.hosts or host == "localhost" else [], parents)
+    there = {
+        name: ([host for host in hosts if host in inventory.hosts or host == "localhost"], parents)
+        for name, (hosts, parents) in joining.items()
+    }
+    return inventory.with_groups(there)

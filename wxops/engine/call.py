@@ -75,8 +75,7 @@ class HostCall(Call):
         return context.additions.add_host(context.variables, name, groups, variables)
 
     def add_group(self, name: str, parents: Sequence[str]) -> bool:
-        context = self._task.context
-        return context.additions.add_group(context.variables, name, self.host, parents)
+        return self._task.context.additions.add_group(name, self.host, parents)
 
     def sleep(self, seconds: float) -> None:
         left = self._task.time_left(self.templar)

@@ -51,6 +51,7 @@ class TaskRun:
             return {}
         context.emit(TaskStarted(context.name, name, task.module, tuple(doing), handler, str(task.origin)))
         results = self._all(task, name, doing)
+        context.additions.settle(context.variables)
         if once:
             self._share(task, hosts, results[doing[0]])
         if context.pace is None:

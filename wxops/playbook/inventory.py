@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -162,15 +162,20 @@ class Inventory:
 
     def with_group(self, name: str, hosts: Sequence[str], parents: Sequence[str] = ()) -> Inventory:
         """This inventory with known hosts in a group, new or not, below `parents` (group_by)."""
+        return self.with_groups({name: (hosts, parents)})
+
+    def with_groups(self, groups: Mapping[str, tuple[Iterable[str], Iterable[str]]]) -> Inventory:
+        """The same for several groups: name -> hosts, parents."""
         draft = Draft.of(self.graph)
-        draft.add_group(name)
-        for parent in parents:
-            draft.add_group(parent)
-            draft.add_child(parent, name)
-        for host in map(self.host, hosts):
-            if host.name not in draft.hosts:
-                draft.put_host(host)
-            draft.add_host(host.name, name)
+        for name, (hosts, parents) in groups.items():
+            draft.add_group(name)
+            for parent in parents:
+                draft.add_group(parent)
+                draft.add_child(parent, name)
+            for host in map(self.host, hosts):
+                if host.name not in draft.hosts:
+                    draft.put_host(host)
+                draft.add_host(host.name, name)
         return Inventory(draft.finish(), self.sources, self.files)
 
     @cached_property
