@@ -42,7 +42,7 @@ def openssl_privatekey(
     ] = "full_idempotence",
     force: bool = False,
     backup: bool = False,
-    return_content: bool = False,
+    return_content: Literal[False] = False,
     select_crypto_backend: Literal["auto"] = "auto",
     mode: Optional[Mode] = None,
     owner: Optional[str] = None,
@@ -69,7 +69,7 @@ def openssl_privatekey(
         but not if it cannot be read), full_idempotence (also then) or always.
     force: the same as regenerate: always.
     backup: keep a copy of the one that is replaced, beside it.
-    return_content: refused: slurp the key with `no_log` where it must leave the host.
+    return_content: never: results are shown and recorded; slurp the key with `no_log` where it must leave the host.
     select_crypto_backend: the host's openssl does it.
     mode: octal in quotes or symbolic; 0600 for a new key.
     owner: a user's name or number.
