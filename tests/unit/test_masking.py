@@ -13,8 +13,8 @@ from wxops.playbook.vault import VaultKeys
 
 KEYS = VaultKeys().and_password("default", b"pass")
 SOURCES = (
-    "inline", "group", "host", "extra", "default", "role", "vars_file", "whole_file", "included", "group_file", "looked",
-    "unvaulted", "filtered", "copied", "templated", "looked_template", "nested",
+    "inline", "group", "host", "extra", "default", "role", "vars_file", "whole_file", "included", "group_file",
+    "looked", "unvaulted", "filtered", "copied", "templated", "looked_template", "nested",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""An undefined variable is named with its place (file, line, column) and its task, wherever it stands: ansible#35828."""
+"""An undefined variable is named with its place (file, line, column) and task, wherever it stands: ansible#35828."""
 
 from __future__ import annotations
 

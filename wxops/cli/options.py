@@ -131,6 +131,7 @@ def options(*groups: Any) -> Callable[[Command], Command]:
 
 def run_options(flags: dict[str, Any], settings: Settings) -> RunOptions:
     """The options of a run: flags first, then wxops.toml."""
+    from wxops.engine.fact_cache import cache_of
     from wxops.engine.options import RunOptions
 
     def given(name: str, setting: Any = None) -> Any:
@@ -165,7 +166,10 @@ def run_options(flags: dict[str, Any], settings: Settings) -> RunOptions:
         interpreter=settings.interpreter,
         accept_new=bool(given("accept_new", settings.accept_new)), timeout=given("timeout", settings.timeout),
         vault=vault, roles_path=(*roles, shared("playbooks") / "roles", *usual_roles()),
-        start_at_task=flags.get("start_at_task"), gathering=settings.gathering, config_file=settings.config_file,
+        start_at_task=flags.get("start_at_task"), config_file=settings.config_file,
+        gathering=settings.gathering, flush_cache=bool(flags.get("flush_cache")),
+        fact_cache=cache_of(settings.fact_caching, settings.fact_caching_connection, settings.fact_caching_timeout,
+                            settings.fact_caching_prefix),
     )  # fmt: skip
 
 

@@ -23,6 +23,12 @@ RESTRICTED = re.compile(
 )
 
 
+def with_interpreter(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts of a host whose Python was looked for, with the one that was found."""
+    found = (facts.get("ansible_python") or {}).get("executable")
+    return {**facts, **({"discovered_interpreter_python": found} if found else {})}
+
+
 def allowed(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts without those that would reach into the controller's own variables, whoever answers for the host."""
     return {name: value for name, value in facts.items() if not RESTRICTED.fullmatch(name)}

@@ -12,6 +12,7 @@ from wxops.actions._content import sent_inline
 from wxops.engine.background import Background
 from wxops.engine.call import HostCall
 from wxops.engine.events import Output, Retrying
+from wxops.engine.facts import with_interpreter
 from wxops.engine.judging import arrived, enough, failure, judged, of_loop, refused, registered
 from wxops.engine.loops import Item, items_of
 from wxops.engine.module_defaults import rendered_defaults
@@ -20,6 +21,7 @@ from wxops.engine.values import number, truth
 from wxops.errors import HostUnreachable, InputError, TaskFailed, TemplateError, UndefinedVariable, WxopsError
 from wxops.playbook.plays import Task
 from wxops.playbook.templating import OMIT, Templar
+from wxops.transport.options import AUTOMATIC
 
 if TYPE_CHECKING:
     from wxops.engine.context import PlayContext
@@ -289,7 +291,15 @@ class HostTask:
         if owed and follow is not None and any(result.get("steps") for result in results.values()):
             owed.noted(self.host, follow["names"])
             self.noted = follow["names"]
+        if name == "setup" and self._looked_for_python(templar):
+            for result in results.values():
+                if "ansible_facts" in result:
+                    result["ansible_facts"] = with_interpreter(result["ansible_facts"])
         return results
+
+    def _looked_for_python(self, templar: Templar) -> bool:
+        said = self.place(templar).reach.get("ansible_python_interpreter") or self.context.options.interpreter
+        return said in AUTOMATIC
 
     def _is_secret(self, items: list[Mapping[str, Any]], offers: Mapping[str, Path | bytes]) -> bool:
         """Must nobody see what the task does, or is there a secret in it? A rollback knows neither task nor secrets."""

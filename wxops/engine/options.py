@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wxops.engine.fact_cache import FactCache
 from wxops.playbook.vault import VaultKeys
 
 
@@ -43,6 +44,8 @@ class RunOptions:
     start_at_task: str | None = None
     gathering: str = "implicit"
     config_file: str | None = None
+    fact_cache: FactCache | None = None
+    flush_cache: bool = False
 
     def selects(self, tags: frozenset[str]) -> bool:
         """Does a task with these tags run? By Ansible's rules for always, never, all, tagged and untagged."""

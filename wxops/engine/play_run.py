@@ -16,6 +16,7 @@ from wxops.engine.module_defaults import facts_defaults
 from wxops.engine.owed import OwedHandlers
 from wxops.engine.pace import Pace
 from wxops.engine.strategies import ON_ITS_OWN, go_through
+from wxops.engine.values import truth
 from wxops.errors import InputError
 from wxops.playbook.defaults import merged
 from wxops.playbook.plays import Play, Task
@@ -63,21 +64,28 @@ def _facts(context: PlayContext, blocks: BlockRun, hosts: list[str]) -> None:
     reader = vars_files(play, context.loader.known.read)
     if play.vars_files:
         context.variables.learn_files(hosts, reader)
-    said, gathering = context.variables.templar(hosts[0]).render(play.gather_facts), context.options.gathering
-    if str(said).lower() in ("no", "false") or (said is None and gathering == "explicit"):
-        return
-    fresh = [host for host in hosts if "smart" not in (said, gathering) or not context.states[host].facts]
+    fresh = _without_facts(context, hosts)
     if fresh:
         blocks.task(_setup(context), fresh)
     if play.vars_files:
         context.variables.learn_files(hosts, reader)
 
 
+def _without_facts(context: PlayContext, hosts: list[str]) -> list[str]:
+    """The hosts that are to be asked: `gather_facts` of the play, and what the setting `gathering` makes of it."""
+    said, gathering = context.play.gather_facts, context.options.gathering
+    if said is not None:
+        said = truth(context.variables.templar(hosts[0]).render(said), "gather_facts", context.play.origin)
+    if said is False or (said is None and gathering == "explicit"):
+        return []
+    return [host for host in hosts if gathering != "smart" or not context.states[host].facts_are_gathered]
+
+
 def _setup(context: PlayContext) -> Task:
     """The task that asks the hosts for their facts."""
     play = context.play
     given = SourceDict(play.origin)
-    for name in ("gather_subset", "gather_timeout"):
+    for name in ("gather_subset", "gather_timeout", "fact_path"):
         if getattr(play, name) is not None:
             given[name] = getattr(play, name)
     arguments = merged(facts_defaults(context), given)

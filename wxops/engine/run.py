@@ -124,7 +124,7 @@ class Run:
         tell = _Teller(self.emit, record)
         identity = RunIdentity(self.run, about, options.check, options.verbosity > 0)
         connections = Connections(identity, options, record.agent_used)
-        states: dict[str, HostState] = {}
+        states = self._remembered()
         code = EXIT_ERROR
         stop = threading.Event()
         with ThreadPoolExecutor(options.forks, thread_name_prefix="host") as pool:
@@ -150,6 +150,15 @@ class Run:
                 tell(Recap(self.run, _counts(states), code == EXIT_INTERRUPTED))
                 record.finish(code, used, traffic)
         return code
+
+    def _remembered(self) -> dict[str, HostState]:
+        """What earlier runs left of the hosts' facts, where facts are cached."""
+        options, hosts = self.project.options, [*self.project.inventory.hosts, "localhost"]
+        if options.fact_cache is None:
+            return {}
+        if options.flush_cache:
+            options.fact_cache.flush(hosts)
+        return {host: options.fact_cache.recall(host) for host in hosts}
 
     def _play(
         self, play: Play, states: dict[str, HostState], connections: Connections, pool: ThreadPoolExecutor, tell: Emit,
@@ -178,7 +187,11 @@ class Run:
             play, project.options, variables, states, connections, pool, project.loader, project.secrets, tell, stop,
             self._additions, name, step=Stepping(self.step) if self.step else None,
         )  # fmt: skip
-        return run_play(context, hosts)
+        try:
+            return run_play(context, hosts)
+        finally:
+            if project.options.fact_cache is not None:
+                project.options.fact_cache.keep(states.values(), project.secrets)
 
 
 class _Teller:

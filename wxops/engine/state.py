@@ -33,6 +33,7 @@ class HostState:
     unreachable: bool = False
     ended: bool = False
     forgiven: bool = False
+    facts_are_kept: bool = True
     handlers_over: bool = False
     rescuers: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
@@ -71,7 +72,14 @@ class HostState:
         facts = allowed(facts)
         self.facts.update(facts)
         self.ansible_facts.update({name.removeprefix("ansible_"): value for name, value in facts.items()})
+        self.facts_are_kept = False
 
     def forget_facts(self) -> None:
         self.facts.clear()
         self.ansible_facts.clear()
+        self.facts_are_kept = False
+
+    @property
+    def facts_are_gathered(self) -> bool:
+        """Did `setup` ever tell of this host, in this run or an earlier one that is remembered?"""
+        return bool(self.facts.get("module_setup"))

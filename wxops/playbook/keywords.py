@@ -40,8 +40,9 @@ COMMON = frozenset(
     }
 )
 PLAY = (COMMON - {"when", "notify", "delegate_to", "delegate_facts"}) | {
-    "hosts", "gather_facts", "gather_subset", "gather_timeout", "vars_files", "vars_prompt", "serial", "strategy",
-    "order", "force_handlers", "max_fail_percentage", "pre_tasks", "roles", "tasks", "post_tasks", "handlers",
+    "hosts", "gather_facts", "gather_subset", "gather_timeout", "fact_path", "vars_files", "vars_prompt", "serial",
+    "strategy", "order", "force_handlers", "max_fail_percentage", "pre_tasks", "roles", "tasks", "post_tasks",
+    "handlers",
 }  # fmt: skip
 BLOCK = COMMON | {"block", "rescue", "always"}
 TASK = COMMON | {
@@ -59,9 +60,7 @@ LOOP_CONTROL = frozenset({"loop_var", "index_var", "label", "pause", "extended",
 LISTS = frozenset({"tasks", "pre_tasks", "post_tasks", "handlers", "roles", "block", "rescue", "always"})
 MAPPINGS = frozenset({"vars", "loop_control"})
 
-NOT_YET = frozenset({
-    "debugger", "fact_path",
-})  # fmt: skip
+NOT_YET = frozenset({"debugger"})
 
 
 def check(mapping: SourceDict, known: frozenset[str], what: str, also: frozenset[str] = frozenset()) -> None:

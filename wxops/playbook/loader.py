@@ -66,8 +66,8 @@ class Loader:
         of_roles, used = tasks.roles(mapping.get("roles") or [], common)
         pre, main, post = (tasks.nodes(mapping.get(name), common) for name in ("pre_tasks", "tasks", "post_tasks"))
         own = tasks.handlers_in(mapping.get("handlers"), common)
-        options = said(mapping, frozenset({"gather_facts", "gather_subset", "gather_timeout", "force_handlers",
-                                           "max_fail_percentage", "order"}))  # fmt: skip
+        options = said(mapping, frozenset({"gather_facts", "gather_subset", "gather_timeout", "fact_path",
+                                           "force_handlers", "max_fail_percentage", "order"}))  # fmt: skip
         return Play(
             origin=mapping.origin,
             name=mapping.get("name"),

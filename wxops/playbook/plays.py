@@ -192,6 +192,7 @@ class Play:
     gather_facts: Any = None
     gather_subset: Any = None
     gather_timeout: Any = None
+    fact_path: Any = None
     vars: Mapping[str, Any] = field(default_factory=dict)
     vars_files: tuple[Any, ...] = ()
     vars_prompt: tuple[SourceDict, ...] = ()

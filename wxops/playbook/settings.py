@@ -14,6 +14,7 @@ from wxops.playbook import ansible_settings
 
 FILE = "wxops.toml"
 OUTPUTS = ("live", "plain", "jsonl")
+CHOICES = {"output": OUTPUTS, "gathering": ("implicit", "explicit", "smart"), "fact_caching": ("memory", "jsonfile")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class Settings:
     accept_new:          record the keys of hosts that are not in known_hosts (a changed key always stops the run).
     timeout:             seconds to wait for a host to answer.
     output:              live, plain or jsonl; None is live on a terminal and plain elsewhere.
+    gathering:           implicit: each play asks its hosts for facts; explicit: only one that says gather_facts: true;
+                         smart: only hosts whose facts are not known yet.
+    fact_caching:        memory: facts last as long as a run; jsonfile: they are kept in files.
+    fact_caching_connection: the directory of these files. fact_caching_prefix: how their names begin.
+    fact_caching_timeout: seconds for which kept facts count; 0 is for ever.
     file:                the wxops.toml that was read, if any. Relative paths in it are beside it.
     notices:             what of Ansible's settings has no effect here.
     config_file:         the ansible.cfg that was read, if any.
@@ -46,6 +52,11 @@ class Settings:
     accept_new: bool = False
     timeout: float = 10.0
     output: str | None = None
+    gathering: str = "implicit"
+    fact_caching: str = "memory"
+    fact_caching_connection: str | None = None
+    fact_caching_timeout: float = 86400
+    fact_caching_prefix: str = ""
     file: str | None = None
     notices: tuple[str, ...] = ()
     config_file: str | None = None
@@ -61,7 +72,6 @@ class Settings:
     vault_identity_list: tuple[str, ...] = ()
     vault_encrypt_identity: str | None = None
     force_handlers: bool = False
-    gathering: str = "implicit"
     diff: bool = False
     tags: tuple[str, ...] = ()
     skip_tags: tuple[str, ...] = ()
@@ -94,7 +104,7 @@ class Settings:
 _ALL = [field.name for field in fields(Settings)]
 NAMES = _ALL[: _ALL.index("file")]
 """What wxops.toml may say."""
-_PATHS = ("private_key_file", "vault_password_file")
+_PATHS = ("private_key_file", "vault_password_file", "fact_caching_connection")
 _PATH_LISTS = ("inventory", "roles_path")
 
 
@@ -142,8 +152,10 @@ def _problem(name: str, value: Any) -> str | None:
         return None if type(value) is int and value > 0 else "is a whole number from 1 up"
     if name == "timeout":
         return None if type(value) in (int, float) and value > 0 else "is a number of seconds above 0"
-    if name == "output":
-        return None if value in OUTPUTS else f"is one of {', '.join(OUTPUTS)}"
+    if name == "fact_caching_timeout":
+        return None if type(value) in (int, float) and value >= 0 else "is a number of seconds, 0 or more"
+    if name in CHOICES:
+        return None if value in CHOICES[name] else f"is one of {', '.join(CHOICES[name])}"
     return None if isinstance(value, str) else "is text"
 
 

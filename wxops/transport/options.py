@@ -14,7 +14,11 @@ SSH_ARGUMENTS = ("ssh_args", "ssh_common_args", "ssh_extra_args")
 AUTOMATIC = (None, "auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
 NUMBERS = {"port": "ansible_port", "timeout": "ansible_timeout", "keepalive": "wxops_keepalive"}
 LAST_PORT = 65535
-INTERPRETERS = ("python3", "/usr/bin/python3", "/usr/libexec/platform-python", "/usr/local/bin/python3")
+INTERPRETERS = (
+    "python3", "/usr/bin/python3", "/usr/libexec/platform-python", "/usr/local/bin/python3",
+    *(f"python3.{minor}" for minor in range(14, 6, -1)),
+)  # fmt: skip
+"""Where a Python is looked for, in this order, unless ansible_python_interpreter names one."""
 
 
 @dataclass(frozen=True)
