@@ -49,12 +49,12 @@ def scheme_of(hashtype: str) -> str:
 
 def hashed(password: str, scheme: str, salt: str, rounds: int | None = None, ident: str | None = None) -> str:
     """The hash by a scheme under its name in passlib: md5_crypt, sha256_crypt, sha512_crypt or bcrypt."""
-    if scheme == "bcrypt":
-        return _bcrypt(password, salt, rounds, ident)
     from passlib import hash as schemes
 
     options: dict[str, Any] = {"salt": salt}
-    if rounds is not None and scheme != "md5_crypt":
+    if scheme == "bcrypt":
+        options.update(ident=(ident or "2b").strip("$"), rounds=int(rounds or _BCRYPT_ROUNDS))
+    elif rounds is not None and scheme != "md5_crypt":
         options["rounds"] = int(rounds)
     return str(getattr(schemes, scheme).using(**options).hash(password))
 
@@ -64,12 +64,3 @@ def new_salt(scheme: str, size: int | None = None) -> str:
     letters = [secrets.choice(_SALT_LETTERS) for _ in range(size or _SALT_LENGTHS[scheme])]
     # bcrypt uses 128 of the last letters' 132 bits: only these four have none beyond.
     return "".join([*letters[:-1], secrets.choice(".Oeu")] if scheme == "bcrypt" else letters)
-
-
-def _bcrypt(password: str, salt: str, rounds: int | None, ident: str | None) -> str:
-    # passlib 1.7.4, its last release, cannot drive bcrypt 5.
-    import bcrypt
-
-    prefix = (ident or "2b").strip("$")
-    setting = f"${prefix}${int(rounds or _BCRYPT_ROUNDS):02d}${salt}"
-    return bcrypt.hashpw(password.encode(), setting.encode()).decode()
