@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from conformance.going_on import Lines, go_on
 from conformance.suite import Target, integration
 from wxops.lab.host import Host
 
@@ -64,7 +65,9 @@ class Engine:
         started = time.monotonic()
         done = host.ssh(self._script(target, flags), check=False, timeout=LIMIT_S + 60)
         seconds = time.monotonic() - started
-        return Outcome(done.returncode, seconds, [*self._told(host.root / OUTPUT[1:])], done.stdout + done.stderr)
+        lines = Lines()
+        told = [{**said, "where": _original(lines, host, said)} for said in self._told(host.root / OUTPUT[1:])]
+        return Outcome(done.returncode, seconds, told, done.stdout + done.stderr)
 
     def _script(self, target: Target, flags: list[str]) -> str:
         if target.script:
@@ -109,6 +112,8 @@ def _lay_out(host: Host, target: Target) -> None:
     """Put the suite, the target's play and a stand-in for ansible-playbook on the host."""
     suite = host.root / SUITE[1:]
     shutil.copytree(integration(), suite, symlinks=True)
+    for name in (target.name, *target.needs):
+        go_on(suite / "targets" / name)
     (suite / "roles").symlink_to("targets")
     (suite / "inventory").write_text(INVENTORY)
     (suite / f"{target.name}.yml").write_text(json.dumps([_play(target)], indent=1))
@@ -118,6 +123,13 @@ def _lay_out(host: Host, target: Target) -> None:
     stand_in.write_text(f'#!/bin/sh\nPYTHONPATH={REPOSITORY}:{SITE} exec {REPOSITORY}/.venv/bin/wxops run "$@"\n')
     stand_in.chmod(0o755)
     _let_in(host)
+
+
+def _original(lines: Lines, host: Host, said: Mapping[str, Any]) -> str:
+    """file:line of a task in the suite itself."""
+    path, _, rest = str(said["where"]).partition(":")
+    line = rest.split(":")[0]
+    return f"{path}:{lines.original(host.root / path[1:], int(line))}" if line.isdigit() else path
 
 
 def _let_in(host: Host) -> None:

@@ -9,6 +9,8 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 RELEASE = "2.19.14"
 # What the issue names first: the file modules, what decides a task's fate, and four that drive the command line.
 TARGETS = [
@@ -34,6 +36,13 @@ class Target:
         """What its authors say of it, word by word."""
         file = self.folder / "aliases"
         return file.read_text().split() if file.exists() else []
+
+    @property
+    def needs(self) -> list[str]:
+        """The roles that it depends on."""
+        file = self.folder / "meta" / "main.yml"
+        meta = yaml.safe_load(file.read_text()) if file.exists() else None
+        return [str(role) for role in (meta or {}).get("dependencies") or [] if isinstance(role, str)]
 
     @property
     def before(self) -> list[str]:
