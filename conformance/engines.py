@@ -32,6 +32,15 @@ ansible_pipelining=yes ansible_python_interpreter=/usr/bin/python3 ansible_ssh_c
 """
 
 
+STAND_IN = f"""\
+#!/bin/sh
+{{start}} "$@"
+code=$?
+echo $code >> {OUTPUT}/codes
+exit $code
+"""
+
+
 def binds() -> dict[str, Path]:
     """What a host sees of this machine, read-only: this repository with its environments, and their interpreter."""
     shared = [REPOSITORY, (REPOSITORY / ".venv").resolve(), Path(sys.base_prefix)]
@@ -40,9 +49,9 @@ def binds() -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a target ended: exit code, seconds, its tasks' results in order, and what was printed."""
+    """How a target ended: the exit code of each ansible-playbook, seconds, its tasks' results, what was printed."""
 
-    code: int
+    codes: list[str]
     seconds: float
     told: list[dict[str, Any]]
     output: str
@@ -50,13 +59,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Engine:
-    """ansible-core or wxops. commands: the folder in the host from which `ansible-playbook` is taken. own: what only
+    """ansible-core or wxops.
 
-    its environment holds.
+    commands: the folder in the host from which `ansible-playbook` is taken. start: what stands for it there. own: what
+    only its environment holds.
     """
 
     name: str
     commands: str
+    start: str
     own: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, host: Host, target: Target, flags: list[str]) -> Outcome:
@@ -67,7 +78,9 @@ class Engine:
         seconds = time.monotonic() - started
         lines = Lines()
         told = [{**said, "where": _original(lines, host, said)} for said in self._told(host.root / OUTPUT[1:])]
-        return Outcome(done.returncode, seconds, told, done.stdout + done.stderr)
+        codes = host.root / OUTPUT[1:] / "codes"
+        ended = codes.read_text().split() if codes.exists() else []
+        return Outcome(ended, seconds, told, done.stdout + done.stderr)
 
     def _script(self, target: Target, flags: list[str]) -> str:
         if target.script:
@@ -104,8 +117,10 @@ CALLBACK = {
     "ANSIBLE_CALLBACK_PLUGINS": str(REPOSITORY / "conformance" / "callback"), "ANSIBLE_CALLBACKS_ENABLED": "told",
     "TOLD": f"{OUTPUT}/told.jsonl",
 }  # fmt: skip
-ANSIBLE = Engine("ansible-core", "/nowhere", CALLBACK)
-WXOPS = Engine("wxops", "/root/stand-in")
+ANSIBLE = Engine(
+    "ansible-core", "/root/ansible-core", f"{REPOSITORY}/.venv/ansible-core/bin/ansible-playbook", CALLBACK
+)
+WXOPS = Engine("wxops", "/root/wxops", f"env PYTHONPATH={REPOSITORY}:{SITE} {REPOSITORY}/.venv/bin/wxops run")
 
 
 def _lay_out(host: Host, target: Target) -> None:
@@ -118,10 +133,11 @@ def _lay_out(host: Host, target: Target) -> None:
     (suite / "inventory").write_text(INVENTORY)
     (suite / f"{target.name}.yml").write_text(json.dumps([_play(target)], indent=1))
     (host.root / OUTPUT[1:] / "dir").mkdir(parents=True)
-    stand_in = host.root / WXOPS.commands[1:] / "ansible-playbook"
-    stand_in.parent.mkdir()
-    stand_in.write_text(f'#!/bin/sh\nPYTHONPATH={REPOSITORY}:{SITE} exec {REPOSITORY}/.venv/bin/wxops run "$@"\n')
-    stand_in.chmod(0o755)
+    for engine in (ANSIBLE, WXOPS):
+        stand_in = host.root / engine.commands[1:] / "ansible-playbook"
+        stand_in.parent.mkdir(parents=True)
+        stand_in.write_text(STAND_IN.format(start=engine.start))
+        stand_in.chmod(0o755)
     _let_in(host)
 
 

@@ -25,8 +25,12 @@ class Tried:
     ours: Outcome
     comparison: Comparison
 
+    def same_codes(self) -> int:
+        """How many calls of ansible-playbook ended alike."""
+        return sum(theirs == ours for theirs, ours in zip(self.theirs.codes, self.ours.codes, strict=False))
+
     def row(self) -> str:
-        said, codes = self.comparison, f"{self.theirs.code} {self.ours.code}"
+        said, codes = self.comparison, f"{self.same_codes()} of {len(self.theirs.codes)}"
         seconds = f"{self.theirs.seconds:.0f} {self.ours.seconds:.0f}"
         first = shown(said.differences[0]) if said.differences else ""
         return f"| {self.name} | {said.tasks} | {said.agree} | {said.percent:.1f} | {codes} | {seconds} | {first} |"

@@ -37,6 +37,7 @@ def written(place: Path, text: str, name: str = "ansible.cfg") -> Settings:
     ("text", "field", "value"),
     [
         ("[defaults]\nforks = 7 ; a few\n", "forks", 7),
+        ("[defaults]\nstrategy = free\n", "strategy", "free"),
         ("[defaults]\ninventory = hosts,more/hosts\n", "inventory", ("PLACE/hosts", "PLACE/more/hosts")),
         ("[defaults]\ninventory = gpu1,\n", "inventory", ("gpu1,",)),
         ("[defaults]\nroles_path = roles:~/r\n", "roles_path", ("PLACE/roles", "HOME/r")),

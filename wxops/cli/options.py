@@ -151,7 +151,7 @@ def run_options(flags: dict[str, Any], settings: Settings) -> RunOptions:
         tags=_tags(given("tags", settings.tags)), skip_tags=_tags(given("skip_tags", settings.skip_tags)),
         extra_vars=extra_vars(flags.get("extra_vars") or (), vault),
         forks=given("forks", settings.forks), check=bool(flags.get("check")), diff=bool(given("diff", settings.diff)),
-        force_handlers=bool(given("force_handlers", settings.force_handlers)),
+        force_handlers=bool(given("force_handlers", settings.force_handlers)), strategy=settings.strategy,
         verbosity=flags.get("verbosity") or settings.verbosity,
         become=given("become", settings.become or None),
         become_user=given("become_user", settings.become_user),

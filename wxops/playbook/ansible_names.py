@@ -50,6 +50,7 @@ USED = (
     _used("roles_path", "paths", "defaults.roles_path", "ROLES_PATH"),
     _used("force_handlers", "yes_no", "defaults.force_handlers", "FORCE_HANDLERS"),
     _used("gathering", "gathering", "defaults.gathering", "GATHERING"),
+    _used("strategy", "text", "defaults.strategy", "STRATEGY"),
     _used("diff", "yes_no", "diff.always", "DIFF_ALWAYS"),
     _used("tags", "list", "tags.run", "RUN_TAGS"),
     _used("skip_tags", "list", "tags.skip", "SKIP_TAGS"),
@@ -110,7 +111,6 @@ REFUSED = {
     "defaults.any_errors_fatal": ("ANSIBLE_ANY_ERRORS_FATAL", "false"),
     "defaults.error_on_missing_handler": ("ANSIBLE_ERROR_ON_MISSING_HANDLER", "true"),
     "defaults.task_timeout": ("ANSIBLE_TASK_TIMEOUT", "0"),
-    "defaults.strategy": ("ANSIBLE_STRATEGY", "linear"),
     "defaults.module_args": ("ANSIBLE_MODULE_ARGS", ""),
     "defaults.playbook_vars_root": ("ANSIBLE_PLAYBOOK_VARS_ROOT", "top"),
 }

@@ -19,9 +19,13 @@ STRATEGIES = ("linear", "free", "host_pinned")
 
 @dataclass(frozen=True)
 class Loader:
-    """Reads playbooks, and the task files and roles that a play includes while it runs."""
+    """Reads playbooks, and the task files and roles that a play includes while it runs.
+
+    strategy: of plays that name none.
+    """
 
     known: Known
+    strategy: str = "linear"
 
     def playbook(self, path: Path, outer: Common | None = None, variables: dict[str, Any] | None = None) -> list[Play]:
         """All plays of a playbook, those that it imports included.
@@ -80,7 +84,7 @@ class Loader:
             vars_files=tuple(as_list(mapping.get("vars_files"))),
             vars_prompt=prompts.questions(mapping),
             serial=tuple(as_list(mapping.get("serial"))),
-            strategy=_strategy(mapping, lambda value: self.known.render(value, own_vars)),
+            strategy=_strategy(mapping, self.strategy, lambda value: self.known.render(value, own_vars)),
             roles=(*used, *tasks.imported),
             **options,
         )
@@ -106,8 +110,8 @@ class Included:
     role: Role | None = None
 
 
-def _strategy(mapping: SourceDict, render: Callable[[Any], Any]) -> str:
-    strategy = str(render(mapping.get("strategy", "linear"))).removeprefix("ansible.builtin.")
+def _strategy(mapping: SourceDict, otherwise: str, render: Callable[[Any], Any]) -> str:
+    strategy = str(render(mapping.get("strategy", otherwise))).removeprefix("ansible.builtin.")
     if strategy not in STRATEGIES:
         known = ", ".join(STRATEGIES)
         raise InputError(f"strategy {strategy!r} is not known", where=mapping.at("strategy"), fix=f"known: {known}")

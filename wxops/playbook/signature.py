@@ -99,7 +99,11 @@ class Signature:
         # Ansible's own rule: key=value words that name an argument are arguments, the rest is the command.
         for word in _words(text, where, self.module):
             key, value = word.pair or ("", "")
-            if key in self.arguments and not key.startswith("_") and (key != self.free_form or self.free_form == "file"):
+            if (
+                key in self.arguments
+                and not key.startswith("_")
+                and (key != self.free_form or self.free_form == "file")
+            ):
                 pairs[key] = SourceStr(value, where) if where else value
                 rest, at = rest + text[at : word.start], word.end
         rest = (rest + text[at:]).strip()
