@@ -69,6 +69,19 @@ def test_the_same_lines_and_exit_code(arguments: str, tmp_path: Path) -> None:
     assert ours[0] == theirs[0]
 
 
+def test_several_hosts_have_the_same_lines_in_any_order(tmp_path: Path) -> None:
+    found = both("hosts.yml -i other,third -i fourth,", tmp_path)
+    (our_code, ours), (their_code, theirs) = ((code, by_task(lines)) for code, lines in found)
+    assert ours == theirs
+    assert our_code == their_code == 2
+
+
+def by_task(lines: list[str]) -> list[list[str]]:
+    """The lines below each banner, sorted: who answers first stands first."""
+    text = "\n".join(lines)
+    return [sorted(part.splitlines()) for part in re.split(r"\n(?=PLAY|TASK)", text)]
+
+
 def test_a_play_starts_where_ansible_would_start_it(tmp_path: Path) -> None:
     ours, theirs = both("site.yml --start-at-task An*fails", tmp_path)
     assert ours == theirs

@@ -113,7 +113,7 @@ class Plain:
     def _result(self, event: TaskResult) -> None:
         key = (event.task, event.host)
         started = self._started.get(key) if event.is_item else self._started.pop(key, None)
-        of_loop = not event.is_item and (key in self._loops or event.result.get("results") == [])
+        of_loop = not event.is_item and (key in self._loops or _is_empty_loop(event))
         if event.is_item:
             self._loops.add(key)
         else:
@@ -167,7 +167,8 @@ class Plain:
             kind = ""
         else:
             kind = "Module failed: " if _runs_on_host(event.module) else "Action failed: "
-        message = f"Task failed: {kind}{event.result.get('msg', '')}"
+        said = event.result.get("msg")
+        message = f"Task failed: {kind}{said}" if said else "Task failed: Action failed."
         censored = "censored" in event.result
         text = "Task failed." if censored else message
         lines = list(ansible_text.error(text, event.where, source=not censored))
@@ -226,3 +227,8 @@ def _runs_on_host(module: str) -> bool:
         return catalog.module(module).runs != "action"
     except Exception:
         return True  # what a rollback or another command calls its steps
+
+
+def _is_empty_loop(event: TaskResult) -> bool:
+    """dnf returns `results` as well, and none when it had nothing to do."""
+    return event.status == "skipped" and event.result.get("results") == []
