@@ -12,6 +12,7 @@ import click
 from wxops.console.diffs import unified
 from wxops.console.results import as_text, failure, printable, short, visible
 from wxops.engine.events import COUNTS, TaskResult, TaskStarted
+from wxops.engine.judging import item_results
 
 COLORS = {"ok": "green", "changed": "yellow", "skipped": "cyan", "failed": "red", "unreachable": "red",
           "ignored": "blue", "rescued": "magenta"}  # fmt: skip
@@ -72,7 +73,7 @@ class OpenTask:
 
     def _told(self, event: TaskResult) -> Iterator[str]:
         result = event.result
-        of_loop = bool(result.get("results")) and not event.is_item
+        of_loop = bool(item_results(result)) and not event.is_item
         item = f"({short(event.item)}) " if event.is_item else ""
         if self.diff and result.get("diff") and not of_loop:
             for line in unified(result["diff"]):

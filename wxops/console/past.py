@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from wxops.console.diffs import unified
+from wxops.engine.judging import item_results
 from wxops.engine.record import PastRun
 
 COLUMNS = ("RUN", "STARTED", "USER", "WHAT", "REVISION", "HOSTS", "CHANGED", "FAILED", "END")
@@ -91,7 +92,7 @@ def _change(event: Any, color: bool) -> Iterator[str]:
     result = event["result"]
     if event["status"] != "changed":
         yield f"            {result.get('msg', '')}"
-    diffs = [d for each in [result, *(result.get("results") or [])] for d in each.get("diff", [])]
+    diffs = [d for each in [result, *item_results(result)] for d in each.get("diff", [])]
     for line in unified(diffs):
         shade = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
         yield "    " + (click.style(line, fg=shade) if color and shade else line)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from wxops.engine.acted import likely, reach_as
 from wxops.engine.connections import Connections
 from wxops.engine.events import Event, PlayStarted, Recap, TaskResult, TaskStarted
+from wxops.engine.judging import item_results
 from wxops.engine.record import past_run
 from wxops.engine.run import EXIT_ERROR, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_UNREACHABLE, Project, Run
 from wxops.errors import HostUnreachable, WxopsError
@@ -97,7 +98,7 @@ class _Heard:
                 status: Status = "unreachable" if event.status == "unreachable" else "failed"
                 self.problems[event.host] = (status, f"{event.task}: {event.result.get('msg', '')}")
             case TaskResult() if event.result.get("changed") and event.task not in self.handlers:
-                if event.is_item or not event.result.get("results"):
+                if event.is_item or not item_results(event.result):
                     self.changes.setdefault(event.host, []).append(event)
             case Recap():
                 self.interrupted = event.interrupted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from wxops.engine.loops import Item
@@ -12,6 +13,7 @@ from wxops.playbook.templating import Templar
 Result = dict[str, Any]
 UNKNOWN_TRACEBACK = "(traceback unavailable)"
 """What `exception` of a failed task holds in Ansible, unless it is asked for tracebacks."""
+STATUS_KEYS = frozenset({"changed", "failed", "skipped", "unreachable", "ansible_loop_var"})
 SEVERAL_DIFFS = frozenset({"copy", "template", "lineinfile", "blockinfile", "user"})
 """Modules whose result has a list of diffs in Ansible: that of the content, and that of mode and owner."""
 
@@ -85,6 +87,13 @@ def registered(result: Result, module: str) -> Result:
 def failure(error: WxopsError) -> Result:
     """An operator's error as a task's result."""
     return {"failed": True, "changed": False, "msg": str(error)}
+
+
+def item_results(result: Mapping[str, Any]) -> list[Result]:
+    """The results of a loop's items. dnf returns `results`, too: what it did, or packages, which have no status."""
+    found = result.get("results")
+    listed = found if isinstance(found, list) else []
+    return [each for each in listed if isinstance(each, dict) and STATUS_KEYS & each.keys()]
 
 
 def of_loop(results: list[Result]) -> Result:

@@ -12,7 +12,7 @@ from wxops.engine.context import PlayContext
 from wxops.engine.events import Status, TaskResult, TaskStarted
 from wxops.engine.handlers import Handlers, UnknownHandler
 from wxops.engine.host_task import HostTask, Outcome
-from wxops.engine.judging import failure, refused, registered
+from wxops.engine.judging import failure, item_results, refused, registered
 from wxops.engine.loops import Item
 from wxops.engine.strategies import FOR_ALL, lanes, refuse_for_all
 from wxops.engine.values import number, percentage, truth
@@ -259,7 +259,7 @@ class TaskRun:
             if task.register:
                 state.registered[task.register] = registered(result, task.module)
             if not delegated:
-                for each in result.get("results", [result]):
+                for each in item_results(result) or [result]:
                     self._learn(task, host, each)
 
     def _fail_together(self, task: Task, hosts: list[str], results: Results, for_all: bool) -> None:
