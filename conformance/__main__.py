@@ -34,7 +34,9 @@ def main() -> int:
         for target in wanted:
             tried.append(_try(lab, target, flags, kept))
             _say(tried[-1])
-        print(f"\n{table(tried)}")
+        text = table(tried)
+        (kept / "table.md").write_text(text + "\n")
+        print(f"\n{text}")
     except WxopsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

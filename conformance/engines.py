@@ -138,6 +138,7 @@ def _lay_out(host: Host, target: Target) -> None:
         stand_in.parent.mkdir(parents=True)
         stand_in.write_text(STAND_IN.format(start=engine.start))
         stand_in.chmod(0o755)
+    (host.root / "usr/lib/locale/en_US.utf8").symlink_to("C.utf8")  # some scripts ask for it
     _let_in(host)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,7 +66,9 @@ def _merged(templar: Templar, name: str, value: Any) -> Any:
 
 
 def _inside(directory: Path, depth: int) -> list[Path]:
-    paths = sorted(path for path in directory.rglob("*") if path.is_file())
+    """Its files, also those behind links to directories."""
+    walked = os.walk(directory, followlinks=True)
+    paths = sorted(Path(folder, name) for folder, _, names in walked for name in names)
     return [path for path in paths if not depth or len(path.relative_to(directory).parts) <= depth]
 
 
