@@ -36,6 +36,7 @@ MODULES = (
     "unarchive",
     "uri",
     "wait_for",
+    "yum_repository",
 )
 ANSIBLE = os.environ.get("ANSIBLE_PYTHON", "")
 

@@ -93,6 +93,7 @@ class Played:
             diff
             for r in self.results
             for each in [r.result, *(r.result.get("results") or [])]
+            if isinstance(each, dict)  # dnf, too, returns `results`
             for diff in each.get("diff", [])
         ]
 

@@ -37,6 +37,7 @@ MODULES = (
     "unarchive",
     "uri",
     "wait_for",
+    "yum_repository",
 )
 
 

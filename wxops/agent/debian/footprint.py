@@ -31,7 +31,7 @@ UNIT_FOLDERS = ("/lib/systemd/system/", "/usr/lib/systemd/system/", "/etc/system
 
 def configuration(names: List[str]) -> Saved:
     """Path -> its content and attributes, or None where there is no such file; what lies beside them is named too."""
-    return {path: _file(path) for name in dpkg.conffiles(names) for path in [name, *(name + end for end in BESIDE)]}
+    return {path: kept_file(path) for name in dpkg.conffiles(names) for path in [name, *(name + end for end in BESIDE)]}
 
 
 def put_configuration_back(saved: Saved, left_alone: Set[str]) -> None:
@@ -63,7 +63,8 @@ def _digest(path: str) -> Optional[str]:
         return None
 
 
-def _file(path: str) -> Optional[Saved]:
+def kept_file(path: str) -> Optional[Saved]:
+    """A file as the journal keeps it; None when there is none."""
     state = files.KIND.read(path, None)  # type: ignore[arg-type]
     if state["type"] != "file":
         return None
@@ -110,7 +111,12 @@ def remove_new_accounts(saved: Saved, record: str) -> None:
 
 def units(names: Iterable[str]) -> Saved:
     """The services that these packages bring: which run, and the links that enable them."""
-    found = sorted({os.path.basename(path) for name in names for path in dpkg.files_of(name)
+    return units_among(path for name in names for path in dpkg.files_of(name))
+
+
+def units_among(paths: Iterable[str]) -> Saved:
+    """The same, of the units that are among these files."""
+    found = sorted({os.path.basename(path) for path in paths
                     if path.startswith(UNIT_FOLDERS) and "." in os.path.basename(path)})  # fmt: skip
     found = [unit for unit in found if unit.endswith((".service", ".socket", ".timer", ".path"))]
     if not found or not os.path.isdir("/run/systemd/system"):
@@ -136,7 +142,7 @@ def is_back(saved: Saved, record: str) -> bool:
     now = Accounts()
     links = systemctl.links("system", set(saved["units"]["units"])) if saved["units"]["units"] else {}
     return (
-        all(path in edited or _same_file(_file(path), state) for path, state in saved["configuration"].items())
+        all(path in edited or _same_file(kept_file(path), state) for path, state in saved["configuration"].items())
         and all(
             now.fields(database, name)
             for database in ("passwd", "group")

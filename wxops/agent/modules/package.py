@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from wxops.agent.failure import ModuleFailure
 from wxops.agent.modules.apt import apt
+from wxops.agent.modules.dnf import dnf
 
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Literal, Optional
 
     from wxops.agent.change import Change
 
-MANAGERS = {"apt": "apt-get"}
-"""The modules that manage packages, each with the command that tells whether a host has it."""
+MANAGERS = {"apt": "apt-get", "dnf": "dnf"}
+"""The modules that manage packages, each with the command that tells whether a host has it; the first one counts."""
+OTHER_NAMES = {"dnf4": "dnf", "yum": "dnf", "yum4": "dnf"}
 
 
 def package(
@@ -31,10 +33,12 @@ def package(
     use: the module to use; by default that of the manager which the host has.
     update_cache: fetch the package lists first.
     """
-    manager = use if use != "auto" else _found()
-    if manager != "apt":
+    manager = _found() if use == "auto" else OTHER_NAMES.get(use, use)
+    if manager not in MANAGERS:
         raise ModuleFailure("`package` has no module for %s; it knows %s" % (manager, ", ".join(MANAGERS)))
     known = {"installed": "present", "removed": "absent"}
+    if manager == "dnf":
+        return dnf(change, name=name, state=known.get(state, state), update_cache=update_cache)  # type: ignore[arg-type]
     return apt(change, name=name, state=known.get(state, state), update_cache=update_cache)  # type: ignore[arg-type]
 
 
