@@ -92,7 +92,9 @@ def test_hosts_that_go_on_by_themselves_are_followed_each() -> None:
 
 def test_a_loop_names_the_items_that_failed_and_not_the_loop_again() -> None:
     item = TaskResult("gpu1", "P", "T", "copy", "failed", 1.0, {"msg": "no space"}, "b", True, "site.yml:3:5")
-    whole = result("gpu1", status="failed", msg="One or more items failed", results=[{"failed": True}, {"changed": False}])
+    whole = result(
+        "gpu1", status="failed", msg="One or more items failed", results=[{"failed": True}, {"changed": False}]
+    )
     lines = shown(PLAY, started(hosts=("gpu1",)), item, whole)
     assert lines[2:] == ["gpu1", "(b) no space", "at site.yml:3:5"]
 
