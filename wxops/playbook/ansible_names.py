@@ -127,7 +127,6 @@ NOTICED = {
     "ANSIBLE_LOG_PATH": "every run is recorded; see `wxops runs`",
     "ANSIBLE_TASK_DEBUGGER": "there is no debugger",
     "ANSIBLE_ENABLE_TASK_DEBUGGER": "there is no debugger",
-    "ANSIBLE_CACHE_PLUGIN": "facts are not kept from one run to the next",
     "ANSIBLE_BECOME_EXE": "sudo is found on the host's PATH",
     "ANSIBLE_SSH_EXECUTABLE": "ssh is not started",
 }
