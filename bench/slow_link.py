@@ -19,7 +19,9 @@ def slow_link(host: str, port: int, round_trip: float) -> Iterator[int]:
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there = await asyncio.open_connection(host, port)
-        await asyncio.gather(_pass_on(reader, there[1], round_trip / 2), _pass_on(there[0], writer, round_trip / 2))
+        ways = (_pass_on(reader, there[1], round_trip / 2), _pass_on(there[0], writer, round_trip / 2))
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*ways)
 
     def call(work: object) -> object:
         return asyncio.run_coroutine_threadsafe(work, loop).result()  # type: ignore[arg-type]
