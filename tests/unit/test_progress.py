@@ -116,8 +116,8 @@ def test_what_is_left_is_told_once_it_can_be() -> None:
         progress.take(event)
     assert progress.left is None, "too early to tell"
     clock.seconds = 60
-    assert progress.left == 60 * (16 - 6) / 6
-    assert progress.summary() == "Base · 4 hosts: 2 at work, 1 waiting, 1 failed · 1m 00s, about 1m 40s left"
+    assert progress.left == 60 * (14 - 6) / 6, "of 16 results 2 will not come: their host has failed"
+    assert progress.summary() == "Base · 4 hosts: 2 at work, 1 waiting, 1 failed · 1m 00s, about 1m 20s left"
     for host in FOUR[:2] * 20:
         progress.take(result(host, "Copy"))
     assert progress.left is None, "more was done than was foreseen"

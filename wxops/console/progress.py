@@ -36,6 +36,7 @@ class Progress:
         self._clock = clock
         self._began = clock()
         self._work = self._done = 0
+        self._of_host: Counter[str] = Counter()
         self.play = ""
         self.hosts: dict[str, HostProgress] = {}
 
@@ -57,11 +58,13 @@ class Progress:
 
     def _result(self, event: TaskResult) -> None:
         self._done += 1
+        self._of_host[event.host] += 1
         known = self.hosts.setdefault(event.host, HostProgress())
         known.counts[event.status] += 1
         known.task = ""
         if event.status in ("failed", "unreachable"):
             known.problem = f"{event.status} at {event.task}"
+            self._work -= max(0, self._work // len(self.hosts) - self._of_host[event.host])  # it takes part no more
 
     @property
     def elapsed(self) -> float:
