@@ -157,6 +157,13 @@ def test_a_shallow_clone_is_brought_forward(place: Place) -> None:
     assert place.keeps_its_promises(depth=1)["after"] == commit
 
 
+def test_a_clone_of_one_branch_may_switch_to_another(place: Place) -> None:
+    place.run(depth=1, version="old")
+    commit = place.more()
+    assert place.keeps_its_promises(depth=1, version="main")["after"] == commit
+    assert sh("git branch --show-current", place.dest) == "main"
+
+
 def test_a_bare_repository_is_brought_forward(place: Place) -> None:
     place.run(bare=True)
     commit = place.more()

@@ -62,7 +62,15 @@ def switch(repository: Repository, remote: str, version: str, branch: Optional[s
         git.do("checkout", "--force", branch, cwd=path, problem=problem)
         git.do("reset", "--hard", theirs, "--", cwd=path, problem=problem)
     else:
-        git.do("checkout", "--track", "-b", branch, theirs, cwd=path, problem=problem)
+        track = "--track" if _is_fetched(repository, remote, branch) else "--no-track"
+        git.do("checkout", track, "-b", branch, theirs, cwd=path, problem=problem)
+
+
+def _is_fetched(repository: Repository, remote: str, branch: str) -> bool:
+    """A clone of one branch alone fetches no other by itself, and git refuses to track what is not fetched."""
+    specs = repository.git.lines("config", "--get-all", "remote.%s.fetch" % remote, cwd=repository.path)
+    sources = [spec.lstrip("+").partition(":")[0] for spec in specs]
+    return any(source in ("refs/heads/*", "refs/heads/" + branch) for source in sources)
 
 
 def update_submodules(repository: Repository, track: bool, force: bool) -> None:
