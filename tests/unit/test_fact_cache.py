@@ -158,3 +158,13 @@ def test_the_python_that_was_looked_for_is_told(
     shown = play(project, monkeypatch, capsys, f"- hosts: h1\n  gather_subset: ['!all', min]\n  tasks:\n    {task}")
     assert shown["h1"].startswith(f"{found} /")
     assert found or shown["h1"] == f"False {sys.executable}"
+
+
+def test_facts_are_no_variables_of_their_own_where_that_is_set(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("ANSIBLE_INJECT_FACT_VARS", "false")
+    told = "{{ ansible_kernel is defined }} {{ ansible_facts.system }} {{ ansible_local }} "
+    told += "{{ 'ansible_kernel' in hostvars.h1 }}"
+    text = f"- hosts: h1\n  gather_subset: ['!all', min]\n  tasks:\n    - debug: {{msg: \"{told}\"}}\n"
+    assert play(project, monkeypatch, capsys, text)["h1"] == "False Linux {} False"

@@ -195,11 +195,11 @@ def test_a_local_fact_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     (tmp_path / "facts/bin/fails.fact").rename(tmp_path / "facts/fails.fact")
     host.fact_path = "/facts"
     facts = local(host)["local"]
-    assert facts["fails"].endswith("fails.fact: ended with 3: no disk")
-    assert "is neither JSON nor INI" in facts["odd"]
-    assert [warning.split(": ", 1)[1] for warning in host.warnings] == [
-        "ended with 3: no disk", "is neither JSON nor INI: File contains no section headers.",
-    ]  # fmt: skip
+    assert facts["fails"].startswith("Failure executing fact script (")
+    assert facts["fails"].endswith("fails.fact), rc: 3, err: no disk\n")
+    assert facts["odd"].startswith("error loading facts as JSON or ini: ")
+    assert facts["odd"].endswith("odd.fact: File contains no section headers.")
+    assert [warning.split(": ", 1)[1] for warning in host.warnings] == [facts["fails"], facts["odd"]]
 
 
 def test_a_resolver_that_does_not_answer_costs_the_fqdn_not_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import jinja2
+
 from wxops.actions import Call, Result, succeed
-from wxops.errors import TemplateError, UndefinedVariable
+from wxops.errors import TemplateError, UndefinedVariable, WxopsError
+from wxops.playbook.jinja.lazy import plain
+from wxops.playbook.jinja.undefined import error_of
 
 
 def debug(call: Call, msg: Any = "Hello world!", var: str | None = None, verbosity: int = 0) -> Result:
@@ -21,6 +26,22 @@ def debug(call: Call, msg: Any = "Hello world!", var: str | None = None, verbosi
         return succeed(msg=msg)
     try:
         value = call.templar.expression(var)
-    except (UndefinedVariable, TemplateError):
-        value = "VARIABLE IS NOT DEFINED!"
+    except TemplateError as error:
+        value = _with_errors(call.templar.peek(var), []) if isinstance(error, UndefinedVariable) else _mark(error, 1)
     return succeed(**{var: value})
+
+
+def _with_errors(value: Any, met: list[WxopsError]) -> Any:
+    """A value with a sentence in the place of each part that is undefined."""
+    if isinstance(value, jinja2.Undefined):
+        met.append(error_of(value))
+        return _mark(met[-1], len(met))
+    if isinstance(value, Mapping):
+        return {key: _with_errors(value[key], met) for key in list(value)}
+    if isinstance(value, list | tuple):
+        return [_with_errors(value[index], met) for index in range(len(value))]
+    return plain(value)
+
+
+def _mark(error: WxopsError, number: int) -> str:
+    return f"<< error {number} - {error.what} >>"

@@ -6,6 +6,7 @@ from typing import Any
 
 from wxops.actions import Call, Result
 from wxops.errors import InputError
+from wxops.playbook.variable_names import check_name
 
 
 def set_fact(call: Call, cacheable: bool = False, **facts: Any) -> Result:
@@ -15,9 +16,6 @@ def set_fact(call: Call, cacheable: bool = False, **facts: Any) -> Result:
     """
     if not facts:
         raise InputError("set_fact needs at least one name: value")
-    wrong = next((name for name in facts if not name.isidentifier()), None)
-    if wrong is not None:
-        raise InputError(
-            f"{wrong!r} cannot be a variable's name", fix="letters, digits and _, not beginning with a digit"
-        )
+    for name in facts:
+        check_name(name)
     return {"changed": False, "ansible_facts": facts, "_cacheable": cacheable}

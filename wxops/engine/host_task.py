@@ -21,6 +21,7 @@ from wxops.engine.values import number, truth
 from wxops.errors import HostUnreachable, InputError, TaskFailed, TemplateError, UndefinedVariable, WxopsError
 from wxops.playbook.plays import Task
 from wxops.playbook.templating import OMIT, Templar
+from wxops.playbook.variable_names import check_name
 from wxops.transport.options import AUTOMATIC
 
 if TYPE_CHECKING:
@@ -253,7 +254,7 @@ class HostTask:
     def _arguments(self, item: Item) -> dict[str, Any]:
         given, raw = self.task.arguments, self.module.signature.raw
         if self.module.signature.open and isinstance(given, dict):  # names of the operator's own may be templates
-            given = {item.templar.render(name): value for name, value in given.items()}
+            given = {check_name(item.templar.render(name)): value for name, value in given.items()}
         if raw and isinstance(given, dict):
             rest = {name: value for name, value in given.items() if name not in raw}
             rendered = {**item.templar.render(rest), **{name: given[name] for name in raw & given.keys()}}

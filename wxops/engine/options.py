@@ -47,6 +47,7 @@ class RunOptions:
     config_file: str | None = None
     fact_cache: FactCache | None = None
     flush_cache: bool = False
+    inject_facts_as_vars: bool = True
 
     def selects(self, tags: frozenset[str]) -> bool:
         """Does a task with these tags run? By Ansible's rules for always, never, all, tagged and untagged."""

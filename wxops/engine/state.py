@@ -18,6 +18,7 @@ class HostState:
     facts: names begin with ansible_; ansible_facts has the same under short names. registered: also what set_fact set.
     notified, roles_run, left_role: of the play at hand; handlers to run, roles that ran, the role it left early.
     rescuers: how many blocks with a rescue it is in now. forgiven: what failed in this play keeps it from no other.
+    tasks_run: how many tasks ran so far, failed ones too, but none that was skipped or could not reach the host.
     handlers_over: it failed in a handler, so it runs none any more in this play, not even when they are forced.
     """
 
@@ -34,6 +35,7 @@ class HostState:
     ended: bool = False
     forgiven: bool = False
     facts_are_kept: bool = True
+    tasks_run: int = 0
     handlers_over: bool = False
     rescuers: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
@@ -45,11 +47,6 @@ class HostState:
     @property
     def takes_part(self) -> bool:
         return not (self.failed or self.unreachable or self.ended)
-
-    @property
-    def tasks_run(self) -> int:
-        """How many tasks were done so far, failed ones too; skipped ones were not."""
-        return self.counts["ok"] + self.counts["failed"] + self.counts["rescued"] + self.counts["unreachable"]
 
     def begin_play(self) -> None:
         """What was of the last play is over."""

@@ -186,6 +186,7 @@ class TaskRun:
             self._including[host] = lambda: self._tell(host_task, outcome, labels, status, ms)
         else:
             state.count(status, bool(result.get("changed")))
+            state.tasks_run += status != "skipped" and not result.get("unreachable")
             self._tell(host_task, outcome, labels, status, ms)
 
     def included(self, hosts: Iterable[str]) -> None:

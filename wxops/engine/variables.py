@@ -103,7 +103,8 @@ class Variables:
         own = self._magic_of_host(host, None)
         own.pop("ansible_search_path")
         above = (own, self._of_run, {"groups": self.inventory.groups}, self.options.extra_vars)
-        return self._templar((*above, state.registered, state.included, state.facts, self._inventory(host)), None)
+        learned = (state.registered, state.included, self._injected(state))
+        return self._templar((*above, *learned, self._inventory(host)), None)
 
     # -- layers -------------------------------------------------------------------------------------------------------
 
@@ -143,8 +144,14 @@ class Variables:
             of_play = [self._files.get(host), self.prompted, self.play.vars if self.play else None]
             strong = filter(None, [*(each.vars for each in used), *of_play])
             weak = filter(None, [self._inventory(host), *(each.defaults for each in used)])
-            kept = self._below[host, id(role), None] = _Kept((*strong, state.facts, *weak), role, inventory)
+            kept = self._below[host, id(role), None] = _Kept((*strong, self._injected(state), *weak), role, inventory)
         return kept.layers
+
+    def _injected(self, state: HostState) -> Mapping[str, Any]:
+        """The facts that are variables of their own, besides `ansible_facts`; always those that operators write."""
+        if self.options.inject_facts_as_vars:
+            return state.facts
+        return Computed(ansible_local=lambda: state.facts.get("ansible_local", {}))
 
     def _inventory(self, host: str) -> Mapping[str, Any]:
         return self.inventory.variables(host, str(self.play.directory) if self.play else None)

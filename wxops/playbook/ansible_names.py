@@ -59,6 +59,7 @@ USED = (
     _used("ssh_common_args", "text", "ssh_connection.ssh_common_args", "SSH_COMMON_ARGS"),
     _used("ssh_extra_args", "text", "ssh_connection.ssh_extra_args", "SSH_EXTRA_ARGS"),
     _used("interpreter", "text", "defaults.interpreter_python", "PYTHON_INTERPRETER"),
+    _used("inject_facts_as_vars", "yes_no", "defaults.inject_facts_as_vars", "INJECT_FACT_VARS"),
     _used("fact_caching", "text", "defaults.fact_caching", "CACHE_PLUGIN"),
     _used("fact_caching_connection", "path", "defaults.fact_caching_connection", "CACHE_PLUGIN_CONNECTION"),
     _used("fact_caching_prefix", "text", "defaults.fact_caching_prefix", "CACHE_PLUGIN_PREFIX"),
@@ -103,7 +104,6 @@ HARMLESS_SECTIONS = frozenset({"galaxy", "colors", "paramiko_connection", "persi
 REFUSED = {
     "defaults.hash_behaviour": ("ANSIBLE_HASH_BEHAVIOUR", "replace"),
     "defaults.error_on_undefined_vars": ("ANSIBLE_ERROR_ON_UNDEFINED_VARS", "true"),
-    "defaults.inject_facts_as_vars": ("ANSIBLE_INJECT_FACT_VARS", "true"),
     "defaults.jinja2_extensions": ("ANSIBLE_JINJA2_EXTENSIONS", ""),
     "defaults.private_role_vars": ("ANSIBLE_PRIVATE_ROLE_VARS", "false"),
     "defaults.precedence": ("ANSIBLE_PRECEDENCE", ""),

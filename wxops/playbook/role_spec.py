@@ -40,7 +40,7 @@ def _arguments(role: Role, entry: str, options: Mapping[str, Any], where: Origin
         argument_spec=options,
         provided_arguments=role.params,
         validate_args_context={
-            "type": "role", "name": role.name, "argument_spec_name": entry, "path": str(role.path),
+            "type": "role", "name": role.path.name, "argument_spec_name": entry, "path": str(role.path),
         },
     )  # fmt: skip
     return arguments

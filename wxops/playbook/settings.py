@@ -82,6 +82,7 @@ class Settings:
     ssh_extra_args: str | None = None
     interpreter: str | None = None
     color: bool | None = None
+    inject_facts_as_vars: bool = True
     show_skipped: bool = True
     show_ok: bool = True
     failed_to_stderr: bool = False

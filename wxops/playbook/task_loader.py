@@ -285,8 +285,9 @@ class Tasks:
         path = roles.find(name, self._role_path, where)
         within = self._within(path, tasks_from, where)
         outer, user = common.role, needed_by or common.role
+        own_vars = roles.variables(path, "vars", vars_from, self.known.read)
         role = Role(
-            name if roles.is_of_a_collection(name) else path.name, path, {}, roles.variables(path, "vars", vars_from, self.known.read), params,
+            name if roles.is_of_a_collection(name) else path.name, path, {}, own_vars, params,
             parents=(outer, *outer.parents) if outer else (), around=(user.path, *user.around) if user else (),
         )  # fmt: skip
         defaults = roles.variables(path, "defaults", defaults_from, self.known.read)

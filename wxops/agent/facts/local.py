@@ -24,17 +24,24 @@ def local(host: Host) -> Dict[str, Any]:
             try:
                 facts[name[: -len(".fact")]] = _parsed(path, _text(path))
             except (OSError, UnicodeDecodeError, ModuleFailure) as error:
-                facts[name[: -len(".fact")]] = "%s: %s" % (path, error)
-                host.warn("local fact %s: %s" % (path, error))
+                said = (
+                    str(error) if isinstance(error, ModuleFailure) else "error loading facts (%s): %s" % (path, error)
+                )
+                facts[name[: -len(".fact")]] = said
+                host.warn("local fact %s: %s" % (path, said))
     return {"local": facts}
 
 
 def _text(path: str) -> str:
     """What the file holds, or prints when its owner may run it. How long that takes is its author's business."""
-    if os.stat(path).st_mode & 0o100:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise ModuleFailure("Could not stat fact (%s): %s" % (path, error)) from None
+    if mode & 0o100:
         done = run([path])
         if done.rc != 0:
-            raise ModuleFailure("ended with %d: %s" % (done.rc, done.stderr.strip() or "it printed no error"))
+            raise ModuleFailure("Failure executing fact script (%s), rc: %d, err: %s" % (path, done.rc, done.stderr))
         return done.stdout
     with open(path, encoding="utf-8") as file:
         return file.read()
@@ -50,6 +57,13 @@ def _parsed(path: str, text: str) -> Any:
     sections = configparser.ConfigParser()
     try:
         sections.read_string(text)
+    except configparser.Error as error:
+        raise ModuleFailure("error loading facts as JSON or ini: %s: %s" % (path, _first_line(error))) from None
+    try:
         return {name: dict(sections.items(name)) for name in sections.sections()}
     except configparser.Error as error:
-        raise ModuleFailure("is neither JSON nor INI: %s" % str(error).splitlines()[0]) from None
+        raise ModuleFailure("error loading facts as ini: %s: %s" % (path, _first_line(error))) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
