@@ -6,14 +6,13 @@ The name begins with `_` because it is no module.
 from __future__ import annotations
 
 import base64
-import functools
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from wxops.actions import Call
+from wxops.digests import digests, of_bytes
 from wxops.errors import InputError, TaskFailed, VaultError
 from wxops.playbook.vault import is_encrypted
 
@@ -71,12 +70,8 @@ def sent_inline(arguments: Any) -> Iterator[bytes]:
 
 def one_file(call: Call, content: Path | bytes, name: str) -> dict[str, Any]:
     """One file as the agent's `copy` takes it, with the digests that Ansible returns."""
-    if isinstance(content, bytes):
-        sha1, md5 = (hashlib.new(name, content, usedforsecurity=False).hexdigest() for name in ("sha1", "md5"))
-    else:
-        status = content.stat()
-        sha1, md5 = _digests(content, status.st_ino, status.st_size, status.st_mtime_ns)
-    return {"name": name, "content": packed(call, content), "sha1": sha1, "md5": md5}
+    of = of_bytes(content) if isinstance(content, bytes) else digests(content)
+    return {"name": name, "content": packed(call, content), "sha1": of.sha1, "md5": of.md5}
 
 
 def mode_of(path: Path) -> int:
@@ -86,18 +81,4 @@ def mode_of(path: Path) -> int:
 
 def local_sha1(path: Path) -> str:
     """The digest of a file on the controller; nothing when there is none."""
-    if not path.is_file():
-        return ""
-    status = path.stat()
-    return _digests(path, status.st_ino, status.st_size, status.st_mtime_ns)[0]
-
-
-@functools.lru_cache(maxsize=4096)
-def _digests(path: Path, *version: int) -> tuple[str, str]:
-    """SHA-1 and MD5 of a file, read once for all hosts as long as it stays the same."""
-    sums = [hashlib.new(name, usedforsecurity=False) for name in ("sha1", "md5")]
-    with os.fdopen(os.open(path, os.O_RDONLY), "rb") as file:
-        while chunk := file.read(CHUNK):
-            for each in sums:
-                each.update(chunk)
-    return sums[0].hexdigest(), sums[1].hexdigest()
+    return digests(path).sha1 if path.is_file() else ""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import getpass
 import hashlib
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wxops.actions import Call, Offer, Reach
 from wxops.actions.catalog import host_signature
+from wxops.digests import digests
 from wxops.errors import InputError, TaskFailed
 from wxops.playbook.templating import Templar
 from wxops.transport.plain import Completed, run_plain
@@ -19,9 +18,6 @@ from wxops.transport.plain import Completed, run_plain
 if TYPE_CHECKING:
     from wxops.engine.host_task import HostTask
     from wxops.transport.tunnel import UnixSocket
-
-
-_hashing = threading.Lock()
 
 
 class HostCall(Call):
@@ -61,9 +57,7 @@ class HostCall(Call):
         if isinstance(content, bytes):
             digest, size = hashlib.sha256(content).hexdigest(), len(content)
         else:
-            status = content.stat()
-            size = status.st_size
-            digest = _sha256(content, status.st_ino, size, status.st_mtime_ns)
+            digest, size = digests(content).sha256, content.stat().st_size
         self.offers[digest] = content
         return Offer(digest, digest, size)
 
@@ -101,15 +95,3 @@ class HostCall(Call):
 
     def reconnect(self, timeout: float) -> None:
         self._task.reconnect(timeout, self.templar)
-
-
-def _sha256(path: Path, *version: int) -> str:
-    """Of a file, read once for all hosts as long as it stays the same."""
-    with _hashing:  # they ask for the same, all at once
-        return _hashed(path, *version)
-
-
-@functools.lru_cache(maxsize=4096)
-def _hashed(path: Path, *version: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
