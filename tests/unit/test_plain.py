@@ -127,6 +127,10 @@ def test_a_banner_ends_where_the_line_does(text: str, stars: int) -> None:
     assert banner(text) == f"{text} {'*' * stars}"
 
 
+def test_a_wide_terminal_has_wide_banners() -> None:
+    assert shown(started(), width=120)[0] == [f"TASK [T] {'*' * 112}"]
+
+
 def test_a_label_shows_plain_values() -> None:
     value = load_text("{name: x, list: [1, true, null], text: '3'}", "x")
     assert label(value) == "{'name': 'x', 'list': [1, True, None], 'text': '3'}"

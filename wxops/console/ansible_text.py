@@ -21,9 +21,9 @@ CENSORED = "the output has been hidden due to the fact that 'no_log: true' was s
 CENSORED_ITEM = "(censored due to no_log)"
 
 
-def banner(text: str) -> str:
+def banner(text: str, width: int = WIDTH) -> str:
     """`PLAY [x] ****` to the width of a line, three stars at least."""
-    return f"{text} {'*' * max(3, WIDTH - columns(text))}"
+    return f"{text} {'*' * max(3, width - columns(text))}"
 
 
 def columns(text: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -33,13 +34,16 @@ def console(
         with Live(out, diff=options.diff, verbosity=options.verbosity) as live:
             yield to_the_end(live)
         return
+    from wxops.console.ansible_text import WIDTH
     from wxops.console.plain import Plain
 
     color = out.isatty() and not os.environ.get("NO_COLOR")
     shown: dict[str, Any] = {}
+    if out.isatty():
+        shown["width"] = max(WIDTH, shutil.get_terminal_size().columns - 1)  # as ansible-playbook
     if settings is not None:
         color = color if settings.color is None else settings.color
-        shown = {name: getattr(settings, name) for name in ("show_ok", "show_skipped", "failed_to_stderr")}
+        shown |= {name: getattr(settings, name) for name in ("show_ok", "show_skipped", "failed_to_stderr")}
     yield to_the_end(Plain(out, color=color, diff=options.diff, verbosity=options.verbosity, **shown))
 
 

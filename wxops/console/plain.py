@@ -36,15 +36,17 @@ class Plain:
     """Writes events as lines. verbosity 1 shows results, 2 where tasks stand, 3 also diffs in results and tracebacks.
 
     show_ok, show_skipped: without one of them, a task that has no other lines is not named either. err: for warnings.
-    failed_to_stderr: failures go there too.
+    failed_to_stderr: failures go there too. width: of the banners.
     """
 
     def __init__(
         self, out: TextIO, *, color: bool, diff: bool, verbosity: int, err: TextIO | None = None,
         show_ok: bool = True, show_skipped: bool = True, failed_to_stderr: bool = False,
+        width: int = ansible_text.WIDTH,
     ) -> None:  # fmt: skip
         self._out, self._err = out, err or sys.stderr
         self._color, self._diff, self._verbosity = color, diff, verbosity
+        self._width = width
         self._show_ok, self._show_skipped, self._failed_to_stderr = show_ok, show_skipped, failed_to_stderr
         self._started: dict[tuple[str, str], TaskStarted] = {}  # by task and host: how its banner reads
         self._named: TaskStarted | None = None  # the task whose banner was written last
@@ -190,11 +192,19 @@ class Plain:
         self._banner("PLAY RECAP")
         for host, counts in sorted(hosts.items()):
             color = "red" if counts["failed"] or counts["unreachable"] else "yellow" if counts["changed"] else "green"
-            self._line(f"{host:<26} : {' '.join(f'{name}={count:<4}' for name, count in counts.items())}", color)
+            numbers = " ".join(self._count(name, count) for name, count in counts.items())
+            self._out.write(f"{self._styled(host, color)}{' ' * (26 - len(host))} : {numbers}\n")
         self._line("")
 
+    def _count(self, name: str, count: int) -> str:
+        text = f"{name}={count:<4}"
+        return self._styled(text, {**COLORS, "rescued": "green", "ignored": "magenta"}[name]) if count else text
+
+    def _styled(self, text: str, color: str) -> str:
+        return click.style(printable(text), fg=color) if self._color else text
+
     def _banner(self, text: str) -> None:
-        self._lines(["", ansible_text.banner(text)])
+        self._lines(["", ansible_text.banner(text, self._width)])
 
     def _lines(self, lines: Iterable[str], color: str | None = None, failed: bool = False) -> None:
         for line in lines:
@@ -202,7 +212,7 @@ class Plain:
 
     def _line(self, text: str, color: str | None = None, failed: bool = False) -> None:
         if self._color:
-            text = click.style(printable(text), fg=color)
+            text = click.style(printable(text), fg=color) if color else printable(text)
         (self._err if failed and self._failed_to_stderr else self._out).write(text + "\n")
 
     def _warn(self, text: str) -> None:
