@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from wxops.agent.content import SMALL
-from wxops.engine import call
 from wxops.errors import HostUnreachable
 from wxops.transport.agent import Agent, RunIdentity
 from wxops.transport.contents import Arrival, Offers, chunks
@@ -69,12 +67,3 @@ def test_what_arrives_is_in_its_place_only_when_it_is_complete(tmp_path: Path) -
     assert not arrival.take(b"one ") and not arrival.take(b"two") and not (tmp_path / "file").exists()
     assert arrival.take(b"")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "one two")]
-
-
-def test_a_file_is_hashed_once_for_all_hosts(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(TEXT)
-    before = call._hashed.cache_info().misses
-    with ThreadPoolExecutor(8) as hosts:
-        digests = set(hosts.map(lambda _: call._sha256(tmp_path / "file", 1, 2, 3), range(20)))
-    assert digests == {hashlib.sha256(TEXT).hexdigest()}
-    assert call._hashed.cache_info().misses - before == 1
