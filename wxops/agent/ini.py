@@ -50,13 +50,15 @@ class Ini:
     """A file's lines, each with its newline. What came before the first section is a section without a name."""
 
     def __init__(self, text: str) -> None:
+        self._was_empty = not text
         self.lines = text.splitlines(True) or ["\n"]
         self.message = "OK"
         if not self.lines[-1].endswith("\n"):
             self.lines[-1] += "\n"
 
     def text(self) -> str:
-        return "".join(self.lines)
+        """A new file begins with an empty line; one to which nothing was added stays empty."""
+        return "" if self._was_empty and self.lines == ["\n"] else "".join(self.lines)
 
     def section(self, name: Optional[str], conditions: Sequence[Condition]) -> Optional[Tuple[int, int]]:
         """Where the first section of that name that fulfils the conditions begins, after its header, and ends."""
@@ -79,9 +81,10 @@ class Ini:
         body = self.lines[place[0] : place[1]]
         self.lines[place[0] : place[1]] = self._set_in(body, option)
 
-    def add_section(self, name: str, conditions: Sequence[Condition]) -> None:
+    def add_section(self, name: str, option: Option, conditions: Sequence[Condition]) -> None:
+        """The section with what it must have; `option` says how that is written."""
         if self.section(name, conditions) is None:
-            self.lines.append("[%s]\n" % name)
+            self.lines += ["[%s]\n" % name, *_required(option, conditions)]
             self.message = "only section added"
 
     def remove(self, section: Optional[str], option: Option, conditions: Sequence[Condition]) -> None:
@@ -165,15 +168,23 @@ class Ini:
     def _append_section(self, section: Optional[str], option: Option, conditions: Sequence[Condition]) -> None:
         self.lines.append("[%s]\n" % section)
         values = list(option.values)
+        self.lines += _required(option, conditions)
         for name, wanted in conditions:
             if name == option.name:
                 values += [value for value in wanted if value not in values and not option.exclusive]
-            elif wanted or option.allow_no_value:
-                self.lines += [name + option.separator + value + "\n" for value in wanted] or [name + "\n"]
         self.lines += [option.line(value) for value in values]
         if not values and option.allow_no_value:
             self.lines.append(option.line(None))
         self.message = "section and option added"
+
+
+def _required(option: Option, conditions: Sequence[Condition]) -> List[str]:
+    """The lines that a new section must have besides the option."""
+    lines: List[str] = []
+    for name, values in conditions:
+        if name != option.name and (values or option.allow_no_value):
+            lines += [name + option.separator + value + "\n" for value in values] or [name + "\n"]
+    return lines
 
 
 def _fulfils(body: Sequence[str], condition: Condition) -> bool:

@@ -82,6 +82,8 @@ def ini_file(
     wanted = [value] if value is not None else values or []
     if state == "present" and not allow_no_value and not wanted:
         raise ModuleFailure("Parameter 'value(s)' must be defined if state=present and allow_no_value=False.")
+    if not section and (section_has_values or (state == "absent" and option is None)):
+        raise ModuleFailure("`section` is missing: which one is meant")
     conditions = [_condition(each) for each in section_has_values or []]
     file = TextFile(change, path, Attributes(mode, owner, group, attributes, seuser, serole, setype, selevel))
     if file.before is None and not create:
@@ -113,7 +115,7 @@ def _edit(ini: Ini, section: Optional[str], option: Option, conditions: Sequence
     if state == "present" and option.name:
         ini.set(section, option, conditions)
     elif state == "present" and section:
-        ini.add_section(section, conditions)
+        ini.add_section(section, option, conditions)
     elif state == "absent" and option.name:
         ini.remove(section, option, conditions)
     elif state == "absent":
