@@ -33,6 +33,7 @@ def drift(playbooks: tuple[str, ...], output: str, **given: Any) -> int:
 
     settings = Settings.load()
     project, sources = load([Path(name) for name in playbooks], given, settings)
+    flags.tell_notices(settings)
     about = {"inventory": [str(Path(s).resolve()) if "," not in s else s for s in sources]}
     report = find_drift(project, flags.records(settings), about)
     if output == "json":

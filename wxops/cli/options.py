@@ -180,6 +180,12 @@ def usual_roles() -> list[Path]:
     return [path for place in places if (path := Path(place).expanduser()).is_dir()]
 
 
+def tell_notices(settings: Settings) -> None:
+    """What of Ansible's settings has no effect here."""
+    for text in settings.notices:
+        click.echo(f"[WARNING]: {text}", err=True)
+
+
 def records(settings: Settings | None = None) -> Path:
     """Where the records of runs are: beside the project's wxops.toml, else in the user's state directory."""
     from wxops.engine.record import runs_directory

@@ -67,8 +67,7 @@ def execute(playbooks: list[Path], given: dict[str, Any]) -> int:
     if listed:
         _list(project, playbooks, given)
         return 0
-    for text in settings.notices:
-        click.echo(f"[WARNING]: {text}", err=True)
+    flags.tell_notices(settings)
     step = _asked if given["step"] else None
     ask = _ask if sys.stdin.isatty() else None
     with console(given["output"] or settings.output, options, sys.stdout, settings) as show:

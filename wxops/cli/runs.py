@@ -67,6 +67,7 @@ def rollback(run: str | None, force: bool, **given: Any) -> int:
     past = past_run(directory, run, elsewhere=True)
     sources = given.pop("inventory") or past.about.get("inventory") or flags.inventory_sources((), settings)
     options = flags.run_options(given, settings)
+    flags.tell_notices(settings)
     with console(given["output"] or settings.output, options, sys.stdout) as show_event:
         return Rollback(
             past, Inventory.load(list(sources), options.vault), options, show_event, directory, force
