@@ -224,7 +224,7 @@ def test_an_archive_of_another_form_is_refused(place: Place) -> None:
 
 def test_git_may_keep_its_files_elsewhere(place: Place) -> None:
     place.run()
-    result, journal, _ = place.run(separate_git_dir=str(place.root / "kept"))
+    result, _, _ = place.run(separate_git_dir=str(place.root / "kept"))
     assert result["git_dir_now"] == str(place.root / "kept") and result["changed"]
     assert sh("git status --porcelain", place.dest) == ""
     place.more()

@@ -240,6 +240,9 @@ class Session:
 
     def _outcome(self, change: Change, result: Dict[str, Any]) -> Dict[str, Any]:
         result["changed"] = bool(result.get("changed", change.changed))
+        for name in ("stdout", "stderr"):  # Ansible adds the lines to what every module returns
+            if isinstance(result.get(name), str):
+                result.setdefault(name + "_lines", result[name].splitlines())
         if change.diffs:
             result["diff"] = change.diffs
         if change.steps:

@@ -80,7 +80,8 @@ def registered(result: Result, module: str) -> Result:
     if module not in SEVERAL_DIFFS and isinstance(kept.get("diff"), list) and len(kept["diff"]) == 1:
         (kept["diff"],) = kept["diff"]
     if "results" in kept and isinstance(kept["results"], list):
-        kept["results"] = [registered(each, module) if isinstance(each, dict) else each for each in kept["results"]]
+        items = {id(each) for each in item_results(kept)}
+        kept["results"] = [registered(each, module) if id(each) in items else each for each in kept["results"]]
     return kept
 
 
