@@ -62,6 +62,7 @@ class Additions:
             fresh = Inventory.load(self.inventory.sources, self.inventory.files.keys)
             for addition in self._made:
                 fresh = addition(fresh)
+            variables.before = self.inventory
             self.inventory = variables.inventory = fresh
 
     def _join(self, variables: Variables) -> None:

@@ -72,12 +72,13 @@ class BlockRun:
 
     def _always(self, block: Block, hosts: list[str]) -> None:
         states = self.context.states
-        fallen = [host for host in hosts if states[host].failed]
+        fallen = {host: states[host].clearings for host in hosts if states[host].failed}
         for host in fallen:
             states[host].failed = False
         self.run(block.always, hosts)
-        for host in fallen:
-            states[host].failed = True
+        for host, before in fallen.items():
+            if states[host].clearings == before:
+                states[host].failed = True
 
     def _role(self, block: Block, name: str, hosts: list[str]) -> None:
         """A role of `roles:` or a dependency: not again where a task of it ran with the same parameters."""

@@ -19,6 +19,7 @@ class HostState:
     notified, roles_run, left_role: of the play at hand; handlers to run, roles that ran, the role it left early.
     rescuers: how many blocks with a rescue it is in now. forgiven: what failed in this play keeps it from no other.
     tasks_run: how many tasks ran so far, failed ones too, but none that was skipped or could not reach the host.
+    clearings: how often `clear_host_errors` was met; in an `always` it also takes back why the host is there.
     handlers_over: it failed in a handler, so it runs none any more in this play, not even when they are forced.
     """
 
@@ -37,6 +38,7 @@ class HostState:
     facts_are_kept: bool = True
     tasks_run: int = 0
     handlers_over: bool = False
+    clearings: int = 0
     rescuers: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
 

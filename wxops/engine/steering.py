@@ -25,6 +25,8 @@ def steer(context: PlayContext, wanted: str, hosts: list[str], task: Task) -> No
         pattern = variables.templar(hosts[0]).render(context.play.hosts)
         selected = [host.name for host in variables.inventory.select(pattern, context.options.limit)]
         variables.hosts = [*variables.hosts, *(host for host in selected if host not in variables.hosts)]
+        for host in set(variables.batch).difference(selected):  # no longer in the inventory: it takes no part any more
+            variables.state(host).ended = True
     for host in hosts:
         state = variables.state(host)
         if wanted in ("end_play", "end_batch", "end_host"):
@@ -35,5 +37,6 @@ def steer(context: PlayContext, wanted: str, hosts: list[str], task: Task) -> No
             state.forget_facts()
         elif wanted == "clear_host_errors":
             state.forgiven = state.lost
+            state.clearings += 1
         elif wanted == "reset_connection":
             context.connections.forget(host)

@@ -51,7 +51,8 @@ class Computed(dict[str, Any]):
 class Variables:
     """The variables of one play, for all its hosts. hosts: those of the play, failed ones too.
 
-    inventory: add_host, group_by and refresh_inventory give it another one.
+    inventory: add_host, group_by and refresh_inventory give it another one. before: the one before it was read anew,
+    for hosts of the play that are no longer in it.
     """
 
     inventory: Inventory
@@ -63,6 +64,7 @@ class Variables:
     prompted: Mapping[str, Any] = field(default_factory=dict)
     hosts: Sequence[str] = ()
     batch: Sequence[str] = ()
+    before: Inventory | None = None
 
     def __post_init__(self) -> None:
         self._public_roles = self.play.roles if self.play else ()
@@ -154,7 +156,11 @@ class Variables:
         return Computed(ansible_local=lambda: state.facts.get("ansible_local", {}))
 
     def _inventory(self, host: str) -> Mapping[str, Any]:
-        return self.inventory.variables(host, str(self.play.directory) if self.play else None)
+        return self._where(host).variables(host, str(self.play.directory) if self.play else None)
+
+    def _where(self, host: str) -> Inventory:
+        """The inventory that knows a host."""
+        return self.before if self.before and host not in self.inventory.hosts else self.inventory
 
     # -- magic --------------------------------------------------------------------------------------------------------
 
@@ -204,7 +210,7 @@ class Variables:
         role = common.role if common else None
         magic: dict[str, Any] = {
             "inventory_hostname": host, "inventory_hostname_short": host.split(".")[0],
-            "group_names": self.inventory.group_names(host), "ansible_facts": self.state(host).ansible_facts,
+            "group_names": self._where(host).group_names(host), "ansible_facts": self.state(host).ansible_facts,
             "ansible_search_path": [str(path) for path in self.search_path(common)],
         }  # fmt: skip
         if role is not None:
