@@ -1,5 +1,7 @@
-"""A failed assertion ends a target and hides all tasks after it: in the copies that run, both engines go on.
+"""What the copies that run differ in from the suite, for both engines.
 
+A failed assertion ends a target and would hide all tasks after it: both go on. A module or plugin that a target brings
+along is Python for ansible-core, which wxops refuses before it runs anything: such tasks are left out.
 Line numbers stay those of the suite: a line that was put in is taken out of the account again.
 """
 
@@ -11,11 +13,14 @@ from pathlib import Path
 
 MARK = "# goes on"
 ASSERT = re.compile(r"^(?P<indent> *)(?P<dash>- +)?(?:ansible\.builtin\.)?assert:")
+MODULE = re.compile(r"^ *(?P<dash>- +)?(?P<name>[\w.]+):")
+PLUGINS = ("library", "action_plugins")
 ALREADY = ("ignore_errors", "failed_when", "until")
 
 
 def go_on(folder: Path) -> None:
     """Let the assertions in the YAML files of a target fail without ending the play, and the tests of its script."""
+    brought = {path.stem for kind in PLUGINS for path in (folder / kind).glob("*") if not path.name.startswith("_")}
     script = folder / "runme.sh"
     if script.exists():
         text = script.read_text(encoding="utf-8")
@@ -23,9 +28,27 @@ def go_on(folder: Path) -> None:
     for path in folder.rglob("*.y*ml"):
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
         lines = text.splitlines(keepends=True)
-        changed = [new for number, line in enumerate(lines) for new in _line(lines, number, line)]
+        kept = _without(lines, brought)
+        changed = [new for number, line in enumerate(kept) for new in _line(kept, number, line)]
         if changed != lines:
             path.write_text("".join(changed), encoding="utf-8", errors="surrogateescape")
+
+
+def _without(lines: list[str], modules: set[str]) -> list[str]:
+    """The lines, those of tasks with these modules as comments."""
+    kept = list(lines)
+    for number, line in enumerate(lines):
+        match = MODULE.match(line)
+        if match is None or match["name"] not in modules:
+            continue
+        start = number
+        while not match["dash"] and start > 0 and not lines[start].lstrip().startswith("- "):
+            start -= 1
+        depth, end = _depth(lines[start]), number + 1
+        while end < len(lines) and (not lines[end].strip() or _depth(lines[end]) > depth):
+            end += 1
+        kept[start:end] = [f"#{each}" for each in lines[start:end]]
+    return kept
 
 
 def _line(lines: list[str], number: int, line: str) -> list[str]:

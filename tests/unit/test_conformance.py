@@ -69,3 +69,13 @@ def test_a_script_goes_on_after_what_fails(tmp_path: Path) -> None:
     (tmp_path / "runme.sh").write_text("#!/usr/bin/env bash\nset -eux -o pipefail\nfalse\n")
     go_on(tmp_path)
     assert "set +e\n" in (tmp_path / "runme.sh").read_text()
+
+
+def test_a_task_with_a_module_that_the_target_brings_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "own.py").write_text("")
+    path = tmp_path / "main.yml"
+    path.write_text("- name: its own\n  own:\n    x: 1\n  register: r\n\n- command: echo own\n- own:\n- ping:\n")
+    go_on(tmp_path)
+    assert yaml.safe_load(path.read_text()) == [{"command": "echo own"}, {"ping": None}]
+    assert len(path.read_text().splitlines()) == 8

@@ -83,10 +83,13 @@ def load(playbooks: list[Path], given: dict[str, Any], settings: Any) -> tuple[P
     missing = next((path for path in playbooks if not path.exists() or path.is_dir()), None)
     if missing is not None:
         raise InputError(f"there is no playbook {missing}", fix=_instead_of(missing))
-    sources = flags.inventory_sources(given["inventory"], settings)
+    sources = list(given["inventory"] or settings.inventory)
     options: RunOptions = flags.run_options(given, settings)
     inventory = Inventory.load(sources, options.vault)
-    return Project.load(inventory, [path.resolve() for path in playbooks], options), sources
+    project = Project.load(inventory, [path.resolve() for path in playbooks], options)
+    if not sources and not (project.plays and all(project.hosts(play) for play in project.plays)):
+        flags.inventory_sources((), settings)  # only what is for localhost needs none
+    return project, sources
 
 
 def _instead_of(missing: Path) -> str | None:

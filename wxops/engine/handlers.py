@@ -51,7 +51,9 @@ class Handlers:
                 if handler.common.role:
                     named.setdefault(f"{handler.common.role.name} : {name}", (number, position))
             for topic in handler.listen:
-                self._topics.setdefault(_rendered(topic, templar) or "", []).append((number, position))
+                told = _rendered(topic, templar) or ""
+                for each in [told, *([f"{handler.common.role.name} : {told}"] if handler.common.role else [])]:
+                    self._topics.setdefault(each, []).append((number, position))
         self._names.update(named)
 
     def notify(self, name: str, host: str, task: Task) -> None:

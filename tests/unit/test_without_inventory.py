@@ -1,0 +1,29 @@
+"""A run without an inventory: localhost is there all the same, and nobody else is."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from wxops.cli.main import main
+
+
+@pytest.mark.parametrize(("hosts", "code"), [("localhost", 0), ("127.0.0.1", 0), ("all", 1), ("gpu", 1)])
+def test_only_a_play_for_localhost_needs_no_inventory(
+    hosts: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "site.yml").write_text(
+        f"- {{hosts: {hosts}, gather_facts: false, tasks: [{{debug: {{msg: here I am}}}}]}}\n"
+    )
+    monkeypatch.setattr(sys, "argv", ["wxops", "run", "site.yml", "--output", "plain"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert ended.value.code == code
+    assert ("here I am" in told.out) == (code == 0)
+    assert ("no inventory is given" in told.err) == (code == 1)
