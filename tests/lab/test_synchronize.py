@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.module_case import ManagedHost, keep_promises
+from wxops.lab import Lab
 from wxops.lab.host import Host
 
 
@@ -72,6 +73,16 @@ def test_become_runs_rsync_under_sudo(source: Path, managed: ManagedHost, shared
         assert shared_host.ssh("test -e /srv/roots", check=False).returncode
     finally:
         shared_host.ssh("rm -f /etc/sudoers.d/ops-rsync")
+
+
+def test_a_jump_host_is_passed(source: Path, managed: ManagedHost, lab: Lab, shared_host: Host) -> None:
+    other = lab.hosts[1]
+    settings = f"-i {other.key} -o UserKnownHostsFile={other.known_hosts} -J root@{other.address}"
+    task = "- synchronize: {src: site/, dest: /srv/jumped with blanks}"
+    played = managed.play(task, vars={"ansible_ssh_common_args": settings})
+    assert played.statuses == ["changed"], played.told()
+    assert shared_host.ssh("cat '/srv/jumped with blanks/a file'").stdout == "one\n"
+    assert managed.rollback(played.run).exit_code == 0
 
 
 def test_a_tree_is_pulled(source: Path, managed: ManagedHost, shared_host: Host) -> None:

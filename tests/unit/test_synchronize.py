@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from wxops.actions import Reach
 from wxops.actions.synchronize import MARK, Remote, _options, items_of
 from wxops.errors import TaskFailed
 from wxops.transport.options import Become, ConnectionOptions
+from wxops.transport.ssh_command import ssh_command
 
 DEFAULTS: dict[str, Any] = {
     "archive": True, "checksum": False, "compress": False, "delete": False, "dirs": False, "existing_only": False,
@@ -59,9 +61,9 @@ def test_arguments_are_rsyncs_options(given: dict[str, Any], words: list[str]) -
 
 
 def test_ssh_is_told_what_the_connection_knows_and_checks_the_hosts_key() -> None:
-    path, shell = remote(become=Become("root", flags="-H -E")).options()
+    _, path, shell = remote(become=Become("root", flags="-H -E")).options()
     assert path == "--rsync-path=sudo -H -E -n -u root -- rsync"
-    for part in ("Port=2222", "-i /k", "ProxyJump=gate", "BatchMode=yes", "StrictHostKeyChecking=yes"):
+    for part in ("Port=2222", "-i /k", " -- gate", "BatchMode=yes", "StrictHostKeyChecking=yes"):
         assert part in shell
     assert "StrictHostKeyChecking=no" not in shell
     assert remote().address("/srv") == "ops@10.0.0.1:/srv"
@@ -69,7 +71,7 @@ def test_ssh_is_told_what_the_connection_knows_and_checks_the_hosts_key() -> Non
 
 
 def test_the_tasks_own_port_key_and_rsync_come_first() -> None:
-    path, shell = remote(dest_port=23, private_key="/other", rsync_path="/opt/rsync").options()
+    _, path, shell = remote(dest_port=23, private_key="/other", rsync_path="/opt/rsync").options()
     assert "Port=23" in shell and "-i /other" in shell and "2222" not in shell
     assert path == "--rsync-path=/opt/rsync"
 
@@ -82,6 +84,19 @@ def test_what_would_have_to_be_asked_for_is_refused(become: Become) -> None:
         remote(ConnectionOptions("web1", "10.0.0.1", password="x"))
 
 
+def test_several_jump_hosts_are_passed_in_their_order() -> None:
+    jump = (("ProxyJump", "ann@first:23,second"), ("UserKnownHostsFile", "/known hosts"))
+    words = ssh_command(ConnectionOptions("web1", "10.0.0.1", ssh_settings=jump))
+    command = next(word for word in words if word.startswith("ProxyCommand="))
+    assert shlex.split(command)[-4:] == ["-W", "[%h]:%p", "--", "second"]
+    inner = next(word for word in shlex.split(command)[1:] if word.startswith("ProxyCommand="))
+    assert shlex.split(inner)[-8:] == ["-l", "ann", "-p", "23", "-W", "[%%h]:%%p", "--", "first"]
+    assert "UserKnownHostsFile=/known hosts" in shlex.split(inner)
+
+
 def test_this_machine_needs_no_ssh() -> None:
-    here = remote(ConnectionOptions("localhost", "localhost", connection="local"))
+    local = ConnectionOptions("localhost", "localhost", connection="local")
+    here = remote(local)
     assert here.options() == [] and here.address("/srv/x") == "/srv/x"
+    with pytest.raises(TaskFailed, match="on this machine"):
+        remote(local, Become("root"))

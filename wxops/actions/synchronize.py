@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wxops.actions import Call, Reach, Result
 from wxops.errors import InputError, TaskFailed
+from wxops.transport.ssh_command import ssh_command
 
 if TYPE_CHECKING:
     from wxops.agent.arguments import Path
@@ -108,6 +109,8 @@ class Remote:
         become = reach.become
         if reach.options.password and not self.local:
             raise TaskFailed("rsync logs in by a key; the login of this host is by password", {})
+        if become is not None and self.local:
+            raise TaskFailed("on this machine rsync does not become another user: copy with remote_src does", {})
         if become is not None and (become.method != "sudo" or become.password is not None):
             raise TaskFailed(f"rsync under {become.method} with a password is not possible: let sudo ask for none "
                              "(NOPASSWD), or log in as the user that it is for", {})  # fmt: skip
@@ -120,7 +123,8 @@ class Remote:
             rsync = shlex.join(["sudo", *flags, "-n", "-u", become.user, "--"]) + " " + rsync
         if self.local:
             return []
-        return ["--rsync-path=" + rsync, "--rsh=" + shlex.join(self._ssh())]
+        ssh = ssh_command(self._reach.options, self._given["dest_port"], self._given["private_key"])
+        return ["--protect-args", "--rsync-path=" + rsync, "--rsh=" + shlex.join(ssh)]
 
     def address(self, path: str) -> str:
         if self.local:
@@ -129,26 +133,6 @@ class Remote:
         host = f"[{options.host}]" if ":" in options.host else options.host
         user = f"{options.user}@" if options.user and self._given["set_remote_user"] else ""
         return f"{user}{host}:{path}"
-
-    def _ssh(self) -> list[str]:
-        options = self._reach.options
-        settings = [(key, value) for key, value in options.ssh_settings if key != "ConfigFile"]
-        files = [value for key, value in options.ssh_settings if key == "ConfigFile"]
-        words = [
-            "ssh",
-            *(word for file in files for word in ("-F", file)),
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            "ControlPath=none",
-        ]
-        port, key = self._given["dest_port"] or options.port, self._given["private_key"] or options.private_key
-        words += ["-o", f"Port={port}"] if port else []
-        words += ["-o", "IdentitiesOnly=yes", "-i", os.path.expanduser(key)] if key else []
-        words += ["-o", f"ConnectTimeout={max(1, int(options.timeout))}"]
-        words += ["-o", "StrictHostKeyChecking=" + ("accept-new" if options.accept_new else "yes")]
-        return words + [word for key, value in settings if key.lower() != "stricthostkeychecking"
-                        for word in ("-o", f"{key}={value}")]  # fmt: skip
 
 
 class Push:
