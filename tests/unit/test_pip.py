@@ -61,7 +61,8 @@ class Place:
         assert rollback._conflicts(change, journal, steps) == []
         rollback._take_back(change, journal, steps)
 
-    def keeps_its_promises(self, **arguments: Any) -> dict[str, Any]:
+    def keeps_its_promises(self, **arguments: Any) -> str:
+        """What was installed in the meantime."""
         before = tree(self.environment)
         predicted, _, foreseen = self.run(check=True, **arguments)
         assert tree(self.environment) == before, "the check changed something"
@@ -71,9 +72,7 @@ class Place:
         installed = self.installed()
         self.back(journal)
         assert tree(self.environment) == before, "not as it was before"
-        self.run(**arguments)
-        assert self.installed() == installed
-        return result
+        return installed
 
     def installed(self) -> str:
         """What the programs say: each knows its version."""
@@ -97,27 +96,24 @@ def place(tmp_path: Path, environment: Path) -> Iterator[Place]:
 
 
 def test_a_package_comes_with_what_it_needs_and_goes(place: Place) -> None:
-    place.keeps_its_promises(name=["wxapp"], version="1.0")
-    assert place.installed() == "wxapp=1.0 wxlib=1.0"
+    assert place.keeps_its_promises(name=["wxapp"], version="1.0") == "wxapp=1.0 wxlib=1.0"
 
 
 def test_an_upgrade_and_a_downgrade_come_back(place: Place) -> None:
     place.run(name=["wxapp==1.0"])
-    place.keeps_its_promises(name=["wxapp"], state="latest")
-    assert place.installed() == "wxapp=2.0 wxlib=2.0"
-    place.keeps_its_promises(name=["wxapp<2"])
-    assert place.installed() == "wxapp=1.0 wxlib=1.0"
+    assert place.keeps_its_promises(name=["wxapp"], state="latest") == "wxapp=2.0 wxlib=2.0"
+    place.run(name=["wxapp"], state="latest")
+    assert place.keeps_its_promises(name=["wxapp<2"]) == "wxapp=1.0 wxlib=1.0"
 
 
 def test_a_removed_package_comes_back(place: Place) -> None:
     place.run(name=["wxapp==1.0"])
-    place.keeps_its_promises(name=["WxApp"], state="absent")
-    assert place.installed() == "wxlib=1.0"
+    assert place.keeps_its_promises(name=["WxApp"], state="absent") == "wxlib=1.0"
 
 
 def test_a_file_of_requirements(place: Place, tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("wxlib==1.0\n")
-    place.keeps_its_promises(requirements=str(tmp_path / "requirements.txt"))
+    assert place.keeps_its_promises(requirements=str(tmp_path / "requirements.txt")) == "wxlib=1.0"
 
 
 def test_a_new_environment_goes_as_a_whole(place: Place, tmp_path: Path) -> None:
