@@ -34,9 +34,8 @@ def main() -> int:
         for target in wanted:
             tried.append(_try(lab, target, flags, kept))
             _say(tried[-1])
-        text = table(tried)
-        (kept / "table.md").write_text(text + "\n")
-        print(f"\n{text}")
+            (kept / "table.md").write_text(table(tried) + "\n")
+        print(f"\n{table(tried)}")
     except WxopsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
