@@ -6,6 +6,7 @@ import json
 import time
 
 from tests.lab.module_case import ManagedHost
+from wxops.lab.host import Host
 
 HASH = "$6$lab$" + "Zq7" * 28 + "/."
 WATCH = """
@@ -59,3 +60,12 @@ def test_cron_runs_a_job_and_stops_when_it_is_taken_back(managed: ManagedHost) -
     assert managed.host.ssh("stat -c %U /tmp/ticked").stdout.strip() == "ops"
     assert managed.rollback(run.run).exit_code == 0
     assert managed.host.ssh("crontab -l -u ops", check=False).returncode == 1
+
+
+def test_a_rollback_shows_nothing_of_a_users_new_private_key(managed: ManagedHost, shared_host: Host) -> None:
+    played = managed.play("- user: {name: keyed, generate_ssh_key: true, ssh_key_type: ed25519}")
+    secret = shared_host.ssh("sed -n 2p /home/keyed/.ssh/id_ed25519").stdout.strip()
+    back = managed.rollback(played.run)
+    assert back.exit_code == 0, back.told()
+    assert len(secret) > 60 and secret not in str(back.events)
+    assert "may hold a secret" in str(back.events)

@@ -11,6 +11,7 @@ import pytest
 from wxops.agent.change import Change, View
 from wxops.agent.failure import ModuleFailure
 from wxops.agent.journal import Journal
+from wxops.agent.modules import rollback
 from wxops.agent.modules.openssl_privatekey import openssl_privatekey
 from wxops.agent.private_key import _parsed
 
@@ -97,6 +98,18 @@ def test_a_key_is_shown_nowhere(key: str) -> None:
     journal = Path(key).parent / "journal" / "journal" / "run" / "host"
     steps = (journal / "steps.jsonl").read_text()
     assert '"hidden":true' in steps and journal.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_rollback_shows_no_key_either(key: str) -> None:
+    make(key)
+    secrets = [Path(key).read_text().splitlines()[1]]
+    _, change = make(key, type="X25519", backup=True)
+    secrets.append(Path(key).read_text().splitlines()[1])
+    back = Change(View(), Journal("back", root=str(Path(key).parent / "journal")))
+    rollback._take_back(back, change.journal, change.journal.steps())
+    assert not Path(key).exists() and len(list(Path(key).parent.iterdir())) == 1
+    shown = str(back.diffs)
+    assert "not shown" in shown and not any(secret in shown for secret in secrets)
 
 
 def test_openssl_takes_the_key(key: str) -> None:

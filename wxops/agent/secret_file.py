@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from wxops.agent.backup import back_up
 from wxops.agent.content import Content
 
 if TYPE_CHECKING:
-    from typing import Any, Dict
+    from typing import Any, Dict, Iterator, Optional
 
     from wxops.agent.change import Change
 
@@ -26,7 +27,7 @@ def remove(change: Change, path: str, backup: bool, secret: bool = True) -> Dict
     place = change.place(path)
     if change.file(place)["type"] == "absent":
         return {}
-    copy = back_up(change, path) if backup else None
+    copy = (back_up_secret(change, path) if secret else back_up(change, path)) if backup else None
     if secret:
         _set(change, place, {"type": "absent"}, "%s: removed\n" % path)
     else:
@@ -34,11 +35,24 @@ def remove(change: Change, path: str, backup: bool, secret: bool = True) -> Dict
     return {"backup_file": copy} if copy is not None else {}
 
 
+def back_up_secret(change: Change, path: str) -> Optional[str]:
+    """A copy beside it, with the same mode; the path of it, None in check mode."""
+    with hidden(change):
+        return back_up(change, path)
+
+
 def _set(change: Change, place: str, wanted: Dict[str, Any], shown: str) -> None:
     """The journal keeps the old content, as 0700 as it is; a rollback is told to show nothing of it."""
-    before, change.hidden = change.hidden, True
-    try:
+    with hidden(change):
         if change.set("file", place, wanted):
             change.diffs[-1] = {"prepared": shown}
+
+
+@contextlib.contextmanager
+def hidden(change: Change) -> Iterator[None]:
+    """What is changed meanwhile is shown by no rollback."""
+    before, change.hidden = change.hidden, True
+    try:
+        yield
     finally:
         change.hidden = before

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wxops.agent.content import Content
 from wxops.agent.failure import ModuleFailure
 from wxops.agent.process import run
+from wxops.agent.secret_file import hidden
 
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional, Tuple
@@ -40,8 +41,9 @@ def _put(change: Change, path: str, owner: Tuple[int, int], private: bytes, publ
     folder = os.path.dirname(place)
     if change.file(folder)["type"] == "absent":
         change.set("file", folder, {"type": "directory", "mode": 0o700, **numbers})
-    if change.set("file", place, {"type": "file", "content": Content(private), "mode": 0o600, **numbers}):
-        change.diffs[-1] = {"prepared": "%s: a new private key\n" % path}
+    with hidden(change):
+        if change.set("file", place, {"type": "file", "content": Content(private), "mode": 0o600, **numbers}):
+            change.diffs[-1] = {"prepared": "%s: a new private key\n" % path}
     change.set("file", place + ".pub", {"type": "file", "content": Content(public), "mode": 0o644, **numbers})
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wxops.agent.attributes import Attributes
-from wxops.agent.backup import back_up
 from wxops.agent.failure import ModuleFailure
 from wxops.agent.private_key import Wanted, describe
-from wxops.agent.secret_file import put_secret, remove
+from wxops.agent.secret_file import back_up_secret, put_secret, remove
 
 if TYPE_CHECKING:
     from typing import Any, Dict, Literal, Optional
@@ -90,7 +89,7 @@ def openssl_privatekey(
     now = change.read(path)
     data = _new(wanted, now, "always" if force else regenerate, None if format == "auto_ignore" else format_mismatch)
     if data is not None:
-        copy = back_up(change, path) if backup and now is not None else None
+        copy = back_up_secret(change, path) if backup and now is not None else None
         result.update({"backup_file": copy} if copy is not None else {})
         put_secret(change, path, data)
     attrs = Attributes(mode or "0600", owner, group, attributes, seuser, serole, setype, selevel)
