@@ -53,7 +53,11 @@ def arguments_of(
         given.update(value)
         given.keys_at.update(value.keys_at)
     elif isinstance(value, str) and value:
-        given.update(signature.free(SourceStr(value, getattr(value, "origin", where)), where))
+        text = SourceStr(value, getattr(value, "origin", where))
+        with refusing(unless=may_fail):
+            given.update(signature.free(text, where))
+        if not given:
+            given["_raw_params"] = text  # which no module takes that could not make anything of it
     elif value is not None and value != "":
         raise InputError(f"{signature.module} takes a mapping of arguments, not {value!r}", where=where)
     if isinstance(extra, SourceDict):

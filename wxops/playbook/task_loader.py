@@ -141,7 +141,8 @@ class Tasks:
             _check_apply(arguments)
             if not reckoned:
                 self._check_there(short, arguments, inside, where)
-        _check_async(mapping, module)
+        with refusing(unless=reckoned):
+            _check_async(mapping, module)
         conditions = {k: tuple(as_list(mapping[k])) for k in ("changed_when", "failed_when") if k in mapping}
         return Task(
             origin=mapping.origin,
