@@ -61,6 +61,7 @@ def mount(
     elif "noauto" in task.entry["opts"].split(","):
         change.warnings.append("Ignore the 'boot' due to 'opts' contains 'noauto'.")
     begun = len(change.diffs)
+    change.hidden = change.hidden or opts_no_log  # nor is a rollback to show them
     getattr(task, state)()
     result = {"name": path, "opts": task.entry["opts"], "dump": dump, "passno": passno, "fstab": fstab or FSTAB,
               "boot": "yes" if boot else "no", "backup_file": task.backup_file,
