@@ -285,3 +285,28 @@ def test_a_login_in_the_address_is_not_shown(place: Place) -> None:
     with pytest.raises(ModuleFailure) as caught:
         place.run(repo="http://user:geheim@127.0.0.1:1/x.git")
     assert "geheim" not in str(caught.value.result)
+
+
+def test_a_version_that_there_is_not_changes_nothing(place: Place) -> None:
+    place.run()
+    head = place.head()
+    for check in (True, False):
+        with pytest.raises(ModuleFailure, match="Failed to checkout no-such-version"):
+            place.run(version="no-such-version", check=check)
+    assert place.head() == head
+
+
+def test_a_switch_that_was_cut_short_is_taken_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.run()
+    place.more()
+    before = tree(place.dest)
+    monkeypatch.setattr("wxops.agent.git.deploy.update_submodules", _killed)
+    with pytest.raises(KeyboardInterrupt):
+        place.run()
+    assert tree(place.dest) != before
+    place.back(Journal("run-1", root=str(place.home / "state")))
+    assert tree(place.dest) == before
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -169,3 +169,17 @@ def test_what_cannot_be_is_refused(given: dict[str, Any], message: str, place: P
 def test_names_that_commas_cut_are_joined() -> None:
     given = ["django>1.11.1", "<1.11.3", "ipaddress", "simple[a", "b]>1", "<2,other"]
     assert _joined(given) == ["django>1.11.1,<1.11.3", "ipaddress", "simple[a,b]>1,<2", "other"]
+
+
+def test_an_installation_that_was_cut_short_is_taken_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = tree(place.environment)
+    monkeypatch.setattr("wxops.agent.resources.python_packages._write_record", _killed)
+    with pytest.raises(KeyboardInterrupt):
+        place.run(name=["wxapp==1.0"])
+    monkeypatch.undo()
+    place.back(Journal("run-0", root=str(place.home / "state")))
+    assert tree(place.environment) == before
+
+
+def _killed(_: object) -> None:
+    raise KeyboardInterrupt

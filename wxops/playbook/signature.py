@@ -6,7 +6,7 @@ import inspect
 import json
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Dict, List, Literal, Optional, Union, get_args, get_origin  # noqa: UP035  agent code names them
 
 from wxops.errors import InputError, Origin, nearest
@@ -64,6 +64,7 @@ class Signature:
     """A module's arguments by name.
 
     open: also takes names of the operator's own choosing (set_fact). raw: arguments that the module evaluates itself.
+    instead: what to say for arguments that Ansible has deprecated, and that are refused.
     """
 
     module: str
@@ -73,10 +74,11 @@ class Signature:
     free_form: str | None
     open: bool
     raw: frozenset[str] = frozenset()
+    instead: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, module: str, function: Callable[..., Any], names: Mapping[str, Any]) -> Signature:
-        """Read a function; `names` are its file's globals (ALIASES, FREE_FORM, RAW and types of its own)."""
+        """Read a function; `names` are its file's globals (ALIASES, FREE_FORM, RAW, INSTEAD and its types)."""
         arguments, is_open = {}, False
         for parameter in list(inspect.signature(function).parameters.values())[1:]:
             if parameter.kind is parameter.VAR_KEYWORD:
@@ -87,8 +89,9 @@ class Signature:
             default = None if required else parameter.default
             arguments[parameter.name] = Argument(parameter.name, kind, required, default)
         free_form = names.get("FREE_FORM")
-        raw = names.get("RAW", frozenset())
-        return cls(module, inspect.getdoc(function) or "", arguments, names.get("ALIASES", {}), free_form, is_open, raw)
+        raw, instead = names.get("RAW", frozenset()), names.get("INSTEAD", {})
+        doc, aliases = inspect.getdoc(function) or "", names.get("ALIASES", {})
+        return cls(module, doc, arguments, aliases, free_form, is_open, raw, instead)
 
     def free(self, text: str, where: Origin | None) -> dict[str, Any]:
         """Arguments from `module: text`: key=value pairs, or free-form text for the modules that take it."""
@@ -150,6 +153,8 @@ class Signature:
 
     def _argument(self, name: str, where: Origin | None) -> Argument | None:
         argument = self.arguments.get(self.aliases.get(name, name))
+        if argument is None and name in self.instead:
+            raise InputError(f"{self.module}: {name} is deprecated in Ansible", where=where, fix=self.instead[name])
         if argument is None and not self.open:
             known = [known for known in [*self.arguments, *self.aliases] if not known.startswith("_")]
             raise InputError(f"{self.module} has no argument {name!r}", where=where, fix=nearest(str(name), known))

@@ -115,7 +115,10 @@ class Deploy:
         if not self.change.check and not self.bare and fetch.is_needed(remote, commit):
             fetch.journaled(self.change)
         if not is_pending:
-            commit = self.here.commit(commit) or commit
+            known = self.here.commit(commit)
+            if known is None and not self.change.check and not self.bare:
+                raise ModuleFailure("Failed to checkout %s: the repository has no such branch, tag or commit" % commit)
+            commit = known or commit
         moves = commit != now["head"] or bool(now["modified"])
         modules = {} if is_pending or moves else self._stale_submodules(commit)
         if self.bare:

@@ -106,7 +106,8 @@ def foreseen_difference(repository: Repository, url: str, before: str, after: st
         git.do("init", "--quiet", "--bare", folder)
         with open(os.path.join(folder, "objects", "info", "alternates"), "w", encoding="utf-8") as file:
             file.write(os.path.join(os.path.realpath(repository.git_dir), "objects") + "\n")
-        git.do("fetch", "--quiet", "--no-tags", url, "refs/heads/" + branch if branch else version, cwd=folder)
+        wanted = "refs/heads/" + branch if branch else version
+        git.do("fetch", "--quiet", "--no-tags", url, wanted, cwd=folder, problem="Failed to checkout %s" % version)
         return difference(Repository(folder, git), before, after)
     finally:
         shutil.rmtree(folder)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wxops.agent.redhat.rpm import Packages
 
 ALIASES = {"pkg": "name", "expire-cache": "update_cache"}
+INSTEAD = {"install_repoquery": "leave it out: it has no effect"}
 MEANS = {"installed": "present", "removed": "absent"}
 NOT_A_NAME = re.compile(r"^@|://|^/|\.rpm$|[*?\[<>= ]")
 """Groups, files, patterns and comparisons, which only dnf can tell."""

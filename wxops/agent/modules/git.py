@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wxops.agent.change import Change
 
 ALIASES = {"name": "repo"}
+INSTEAD = {"gpg_whitelist": "say gpg_allowlist"}
 FORMATS = {".zip": "zip", ".gz": "tar.gz", ".tar": "tar", ".tgz": "tgz"}
 
 

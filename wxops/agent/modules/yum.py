@@ -1,7 +1,7 @@
 """The older name of `dnf`."""
 
-from wxops.agent.modules.dnf import ALIASES, dnf
+from wxops.agent.modules.dnf import ALIASES, INSTEAD, dnf
 
-__all__ = ["ALIASES", "yum"]
+__all__ = ["ALIASES", "INSTEAD", "yum"]
 
 yum = dnf

@@ -20,6 +20,12 @@ ALIASES = {
     "excludepkgs": "exclude", "ca_cert": "sslcacert", "client_cert": "sslclientcert", "client_key": "sslclientkey",
     "validate_certs": "sslverify", "attr": "attributes",
 }  # fmt: skip
+NO_EFFECT = "leave it out: it has no effect in dnf"
+INSTEAD = {
+    "async": NO_EFFECT, "deltarpm_metadata_percentage": NO_EFFECT, "gpgcakey": NO_EFFECT, "http_caching": NO_EFFECT,
+    "keepalive": NO_EFFECT, "metadata_expire_filter": NO_EFFECT, "mirrorlist_expire": NO_EFFECT, "protect": NO_EFFECT,
+    "ssl_check_cert_permissions": NO_EFFECT, "ui_repoid_vars": NO_EFFECT, "keepcache": "set it in /etc/dnf/dnf.conf",
+}  # fmt: skip
 
 
 def yum_repository(
@@ -74,9 +80,6 @@ def yum_repository(
     unsafe_writes: bool = False,
 ) -> Dict[str, Any]:
     """Write a repository's section to NAME.repo, or take it away; a file without a section goes.
-
-    Ansible's arguments without an effect in dnf (async, gpgcakey, http_caching, keepalive, keepcache, protect, ...)
-    are not taken: leave them out, and set keepcache in dnf.conf.
 
     name: the repository's id, between the brackets.
     state: present, which needs a description and a baseurl, mirrorlist or metalink; or absent.

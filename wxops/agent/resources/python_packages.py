@@ -13,7 +13,7 @@ from wxops.agent.resources import Kind
 from wxops.agent.resources import file as files
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional
+    from typing import Any, Dict, List, Optional, Set
 
     from wxops.agent.change import Change, View
     from wxops.agent.journal import Journal
@@ -97,7 +97,7 @@ class PythonPackagesKind(Kind):
             return
         for folder, known in saved["folders"].items():
             new = set(os.listdir(folder) if os.path.isdir(folder) else []) - set(known)
-            for path in (os.path.join(folder, entry) for entry in new & _came(journal.path(saved["record"]), folder)):
+            for path in (os.path.join(folder, entry) for entry in _came(new, journal.path(saved["record"]), folder)):
                 change.set("file", path, files.ABSENT)
         for path in _recorded(journal.path(saved["record"])):
             if path not in saved["files"] and os.path.lexists(path) and not os.path.isdir(path):
@@ -170,7 +170,9 @@ def _recorded(path: str) -> List[str]:
         return []
 
 
-def _came(record: str, folder: str) -> Any:
-    """The names in a folder under which those files are."""
+def _came(new: Set[str], record: str, folder: str) -> Set[str]:
+    """Which new names in a folder are the step's: those of its files. One that was cut short could not say: all."""
+    if not os.path.exists(record):
+        return new
     inside = (path[len(folder) + 1 :] for path in _recorded(record) if path.startswith(folder + "/"))
-    return {path.partition("/")[0] for path in inside}
+    return new & {path.partition("/")[0] for path in inside}
