@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import io
 import os
+import re
 from typing import TYPE_CHECKING
 
 from wxops.agent.attributes import Attributes
@@ -20,6 +21,8 @@ ALIASES = {
     "excludepkgs": "exclude", "ca_cert": "sslcacert", "client_cert": "sslclientcert", "client_key": "sslclientkey",
     "validate_certs": "sslverify", "attr": "attributes",
 }  # fmt: skip
+SECRET = re.compile(r"^((?:proxy_)?password[ \t]*=[ \t]*).+$", re.MULTILINE)
+HIDDEN = "********"
 NO_EFFECT = "leave it out: it has no effect in dnf"
 INSTEAD = {
     "async": NO_EFFECT, "deltarpm_metadata_percentage": NO_EFFECT, "gpgcakey": NO_EFFECT, "http_caching": NO_EFFECT,
@@ -160,6 +163,7 @@ def yum_repository(
     asked = Attributes(mode, owner, group, attributes, seuser, serole, setype, selevel)
     if _sorted(sections) != before:
         _write(change, path, sections, asked)
+        _hide_passwords(change)
     if change.file(path)["type"] == "file":
         asked.set(change, path)
     return {"repo": name, "state": state}
@@ -183,11 +187,19 @@ def _sorted(sections: configparser.RawConfigParser) -> Dict[str, Dict[str, str]]
     return {name: dict(sections.items(name)) for name in sections.sections()}
 
 
+def _hide_passwords(change: Change) -> None:
+    """In no diff; what a rollback would show is hidden by `_write`."""
+    for diff in change.diffs:
+        diff.update((part, SECRET.sub(r"\1" + HIDDEN, diff[part])) for part in ("before", "after"))
+
+
 def _write(change: Change, path: str, sections: configparser.RawConfigParser, asked: Attributes) -> None:
-    if not sections.sections():
-        change.set("file", change.place(path), {"type": "absent"})
-        return
     text = io.StringIO()
     sections.write(text)
-    data = text.getvalue().encode("utf-8", "surrogateescape")
-    change.write(path, data, asked.mode, asked.owner, asked.group)
+    known = (change.read(path) or b"").decode("utf-8", "replace")
+    change.hidden = change.hidden or SECRET.search(known + text.getvalue()) is not None
+    if sections.sections():
+        data = text.getvalue().encode("utf-8", "surrogateescape")
+        change.write(path, data, asked.mode, asked.owner, asked.group)
+    else:
+        change.set("file", change.place(path), {"type": "absent"})
