@@ -85,6 +85,11 @@ def registered(result: Result, module: str) -> Result:
     return kept
 
 
+def is_failed(result: Mapping[str, Any]) -> bool:
+    """Did it fail? Where failed_when was asked, it alone decides, also when the retries of `until` ran out."""
+    return bool(result.get("failed_when_result", result.get("failed")))
+
+
 def failure(error: WxopsError) -> Result:
     """An operator's error as a task's result."""
     return {"failed": True, "changed": False, "msg": str(error)}
@@ -104,7 +109,7 @@ def of_loop(results: list[Result]) -> Result:
         return {**whole, "skipped": True, "skipped_reason": "No items in the list"}
     if all(result.get("skipped") for result in results):
         return {**whole, "skipped": True, "msg": "All items skipped"}
-    if any(result.get("failed") for result in results):
+    if any(map(is_failed, results)):
         return {**whole, "failed": True, "msg": "One or more items failed"}
     return {**whole, "msg": "All items completed"}
 

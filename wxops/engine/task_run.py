@@ -12,7 +12,7 @@ from wxops.engine.context import PlayContext
 from wxops.engine.events import Status, TaskResult, TaskStarted
 from wxops.engine.handlers import Handlers, UnknownHandler
 from wxops.engine.host_task import HostTask, Outcome
-from wxops.engine.judging import failure, item_results, refused, registered
+from wxops.engine.judging import failure, is_failed, item_results, refused, registered
 from wxops.engine.loops import Item
 from wxops.engine.strategies import FOR_ALL, lanes, refuse_for_all
 from wxops.engine.values import number, percentage, truth
@@ -149,7 +149,7 @@ class TaskRun:
         return outcome.result
 
     def _status(self, host_task: HostTask, result: Mapping[str, Any]) -> Status:
-        if result.get("failed"):
+        if is_failed(result):
             return "ignored" if host_task.says(host_task.task.common.ignore_errors) else self._fallen(host_task.host)
         if result.get("skipped"):
             return "skipped"
