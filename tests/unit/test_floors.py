@@ -11,7 +11,7 @@ import wxops
 
 ROOT = Path(wxops.__file__).parent
 FLOORS = ["agent", "playbook", "transport", "docker", "actions", "engine", "lab", "console", "cli"]  # lowest first
-ANYWHERE = {"errors", "scaffold"}  # the family of errors; the files of a new project
+ANYWHERE = {"errors", "crash", "digests", "scaffold"}  # what stands on nothing; the files of a new project
 
 
 def imports(path: Path) -> set[str]:
