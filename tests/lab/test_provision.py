@@ -126,7 +126,6 @@ def test_what_the_controller_knows_to_be_wrong_is_said_before_the_first_change(
     assert not [result for result in played.results if result.status == "changed"]
 
 
-
 def test_another_family_of_systems_is_refused_whatever_part_is_asked_for(
     host: Host, managed: ManagedHost, variables: dict[str, Any]
 ) -> None:
