@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from wxops.engine.context import PlayContext
+from wxops.engine.events import Notice
 from wxops.errors import InputError, WxopsError
 from wxops.playbook.plays import Task
 from wxops.playbook.templating import Templar
@@ -57,10 +58,13 @@ class Handlers:
         self._names.update(named)
 
     def notify(self, name: str, host: str, task: Task) -> None:
-        """Note that a handler is to run on a host. Raises UnknownHandler."""
+        """Note that a handler is to run on a host. Raises UnknownHandler, unless a setting makes that a warning."""
         found = [*([self._names[name]] if name in self._names else []), *self._topics.get(name, [])]
         if not found:
             known = ", ".join([*self._names, *self._topics]) or "none"
+            if not self._context.options.error_on_missing_handler:
+                self._context.emit(Notice(f"there is no handler {name!r}"))
+                return
             raise UnknownHandler(
                 f"there is no handler {name!r}", where=task.origin, fix=f"handlers of the play: {known}"
             )

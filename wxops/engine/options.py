@@ -21,6 +21,7 @@ class RunOptions:
     extra_vars: Mapping[str, Any] = field(default_factory=dict)
     forks: int = 50
     force_handlers: bool = False
+    error_on_missing_handler: bool = True
     strategy: str = "linear"
     check: bool = False
     diff: bool = False

@@ -72,6 +72,7 @@ class Settings:
     vault_identity_list: tuple[str, ...] = ()
     vault_encrypt_identity: str | None = None
     force_handlers: bool = False
+    error_on_missing_handler: bool = True
     strategy: str = "linear"
     diff: bool = False
     tags: tuple[str, ...] = ()
