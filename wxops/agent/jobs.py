@@ -238,11 +238,10 @@ def _let_go(keep: List[int]) -> None:
 
 
 def _remove_old() -> None:
-    """Results that nobody asked for in a month, and marks of jobs that were killed."""
-    oldest = time.time() - KEPT_DAYS * 86400
-    for folder in (os.path.join(state_directory(), "async"), _marks()):
+    """Results that nobody asked for in a month, and marks of jobs that were killed: one that begins locks its own."""
+    for folder, age in ((os.path.join(state_directory(), "async"), KEPT_DAYS * 86400), (_marks(), 60)):
         for name in os.listdir(folder) if os.path.isdir(folder) else []:
             path = os.path.join(folder, name)
             with contextlib.suppress(OSError):
-                if os.stat(path).st_mtime < oldest and not _is_locked(_mark(name)):
+                if os.stat(path).st_mtime < time.time() - age and not _is_locked(_mark(name)):
                     os.unlink(path)
