@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.web_server import web_server
 from wxops.agent.journal import state_directory
 from wxops.cli.main import main
 
@@ -131,6 +132,18 @@ def test_a_question_that_runs_as_a_job_is_no_step_of_the_run(project: Project) -
     code, told = project.wxops("rollback", past, "--check")
     assert code == 0
     assert not any("cannot be taken back" in str(line) for line in told)
+
+
+def test_content_of_the_controller_is_there_before_the_job_is_on_its_own(project: Project) -> None:
+    (project.directory / "large").write_text("x" * 200_000)
+    with web_server() as server:
+        code, results = project.play(f"""
+- name: send
+  uri: {{url: "{server}/echo", method: POST, src: "{{{{ playbook_dir }}}}/large", return_content: true}}
+  async: 30
+  poll: 1
+""")
+    assert (code, len(results["send"]["json"]["body"])) == (0, 200_000)
 
 
 def test_no_other_path_can_be_asked_for(project: Project) -> None:
