@@ -25,10 +25,13 @@ def debug(call: Call, msg: Any = "Hello world!", var: str | None = None, verbosi
     if var is None:
         return succeed(msg=msg)
     try:
-        value = call.templar.expression(var)
+        return succeed(**{var: call.templar.expression(var)})
     except TemplateError as error:
-        value = _with_errors(call.templar.peek(var), []) if isinstance(error, UndefinedVariable) else _mark(error, 1)
-    return succeed(**{var: value})
+        met: list[WxopsError] = [] if isinstance(error, UndefinedVariable) else [error]
+        value = _mark(error, 1) if met else _with_errors(call.templar.peek(var), met)
+    told = "".join(f"\nerror {number} - {error.what}" for number, error in enumerate(met, 1))
+    warning = f"Encountered {len(met)} template error{'s' * (len(met) > 1)}.{told}"
+    return succeed(**{var: value}, warnings=[warning])
 
 
 def _with_errors(value: Any, met: list[WxopsError]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,7 +45,7 @@ def arguments_of(
     """
     extra = mapping.get("args")
     whole = extra if isinstance(extra, SourceStr) else value
-    if isinstance(whole, SourceStr) and whole.startswith("{{") and signature.free_form is None:
+    if isinstance(whole, SourceStr) and _is_one_template(whole) and signature.free_form is None:
         if extra and value:
             raise InputError("`args` as a template goes with no other arguments", where=mapping.at("args"))
         return whole
@@ -73,6 +74,13 @@ def arguments_of(
     with refusing(unless=may_fail):
         signature.check(whole, where, may_be_anything)
     return whole
+
+
+def _is_one_template(text: str) -> bool:
+    """`{{ all_of_them }}`, but not `{{ name }}=value`."""
+    with contextlib.suppress(ValueError):
+        return text.startswith("{{") and all(word.pair is None for word in words(text))
+    return text.startswith("{{")
 
 
 def may_be_anything(value: Any) -> bool:

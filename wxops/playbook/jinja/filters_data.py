@@ -141,7 +141,7 @@ def rekey_on_member(value: Any, key: str, duplicates: str = "error") -> dict[Any
 
 @pass_environment
 def groupby(environment: jinja2.Environment, value: Any, attribute: Any, *more: Any, **options: Any) -> list[Any]:
-    return [tuple(group) for group in sync_do_groupby(environment, value, attribute, *more, **options)]
+    return sync_do_groupby(environment, value, attribute, *more, **options)
 
 
 def ternary(value: Any, true_val: Any, false_val: Any, none_val: Any = None) -> Any:

@@ -24,7 +24,7 @@ def takes_undefined(function: _F) -> _F:
 
 
 @takes_undefined
-def lookup(name: Any, *terms: Any, errors: str = "strict", wantlist: bool = False, **options: Any) -> Any:
+def lookup(name: Any, /, *terms: Any, errors: str = "strict", wantlist: bool = False, **options: Any) -> Any:
     """What the controller finds: one value as it is, several texts joined by commas; a list with `wantlist`."""
     missing = next((each for each in (name, *terms) if isinstance(each, Undefined)), None)
     if missing is not None:
@@ -42,7 +42,7 @@ def lookup(name: Any, *terms: Any, errors: str = "strict", wantlist: bool = Fals
 
 
 @takes_undefined
-def query(name: Any, *terms: Any, **options: Any) -> Any:
+def query(name: Any, /, *terms: Any, **options: Any) -> Any:
     """The same, always as a list."""
     return lookup(name, *terms, **{**options, "wantlist": True})
 

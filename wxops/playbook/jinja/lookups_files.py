@@ -161,14 +161,17 @@ def ini(
         )
         if case_sensitive:
             parser.optionxform = str  # type: ignore[assignment,method-assign]
-        parser.read_string(f"[java_properties]\n{text}" if options["type"] == "properties" else text)
+        try:
+            parser.read_string(f"[java_properties]\n{text}" if options["type"] == "properties" else text)
+        except configparser.DuplicateOptionError as error:
+            raise ValueError(f"Duplicate option in {options['file']!r}: {error}") from None
         results += _ini_values(parser, chosen, key, bool(truth(options["re"])), options["default"])
     return results
 
 
 def _ini_values(parser: configparser.ConfigParser, section: str, key: str, is_regex: bool, default: Any) -> list[Any]:
     if not parser.has_section(section):
-        raise ValueError(f"there is no section [{section}]; sections: {', '.join(parser.sections())}")
+        raise ValueError(f"No section {section!r}; there are {', '.join(parser.sections())}")
     if is_regex:
         return [value for name, value in parser.items(section) if re.match(key, name)]
     return [parser.get(section, key, fallback=default)]
@@ -197,6 +200,8 @@ def csvfile(
     results = []
     for term in terms:
         key, written = with_pairs(str(term), given)
+        if not key:
+            raise ValueError("Search key is required but was not found")
         options = {**given, **written}
         text = text_in(templar, found(templar, str(options["file"])), str(options["encoding"]))
         rows = _csv_rows(text, str(options["delimiter"]))

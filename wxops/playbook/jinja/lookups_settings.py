@@ -47,8 +47,17 @@ def _variable(name: str, templar: Templar, default: Any) -> Any:
 
 def varnames(terms: list[Any], templar: Templar) -> list[Any]:
     """The names of the variables that match a regular expression."""
-    patterns = [re.compile(str(term)) for term in terms]
+    patterns = [_pattern(term) for term in terms]
     return [name for pattern in patterns for name in templar.names() if pattern.search(name)]
+
+
+def _pattern(term: Any) -> re.Pattern[str]:
+    if not isinstance(term, str):
+        raise TypeError(f"Invalid setting identifier, {term!r} is no text but of type {type(term).__name__}")
+    try:
+        return re.compile(term)
+    except re.error as error:
+        raise ValueError(f"Unable to use {term!r} as a search parameter: {error}") from None
 
 
 def pipe(terms: list[Any], templar: Templar) -> list[Any]:

@@ -32,9 +32,10 @@ def compared(
     if kind not in _READERS:
         raise ValueError(f"there is no version_type {kind!r}: {nearest(kind, list(_READERS))}")
     read = _READERS[kind]
-    for text in (value, version):
-        if not str(text):
-            raise ValueError("a version must not be empty")
+    if not str(value):
+        raise ValueError("the version value cannot be empty")
+    if not str(version):
+        raise ValueError("the version to compare against cannot be empty")
     return _OPERATORS[operator](read(str(value)), read(str(version)))
 
 
