@@ -133,3 +133,7 @@ def test_it_ends_when_the_controller_wants_to_stop(tmp_path: Path) -> None:
     threading.Timer(0.2, stop.set).start()
     with pytest.raises(Stopped):
         wait_for(change, timeout=60, sleep=60)
+
+
+def test_a_wait_for_nothing_takes_its_whole_time_after_the_delay(change: Change) -> None:
+    assert wait_for(change, timeout=1, delay=1)["elapsed"] == 2

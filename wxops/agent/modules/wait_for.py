@@ -65,7 +65,7 @@ def wait_for(
     pattern = _compiled(search_regex)
     wait = Wait(change, timeout, delay, sleep)
     if port is None and path is None and state != "drained":
-        wait.until(lambda: False)
+        wait.rest(timeout)  # after the delay, not within it
     elif state in ("absent", "stopped"):
         gone = (lambda: not os.path.exists(path)) if path else (lambda: not _accepts(host, port or 0, connect_timeout))
         if not wait.until(gone):
@@ -114,7 +114,7 @@ class Wait:
         self._end = self._start + timeout
         self.groups: List[Optional[str]] = []
         self.named_groups: Dict[str, Optional[str]] = {}
-        self._rest(delay)
+        self.rest(delay)
 
     @property
     def elapsed(self) -> int:
@@ -129,7 +129,7 @@ class Wait:
         while self.left > 0:
             if condition():
                 return True
-            self._rest(min(self._sleep, self.left))
+            self.rest(min(self._sleep, self.left))
         return False
 
     def found(self, match: Optional[Match[bytes]]) -> bool:
@@ -142,7 +142,8 @@ class Wait:
     def fail(self, message: str) -> None:
         raise ModuleFailure(message, elapsed=self.elapsed)
 
-    def _rest(self, seconds: float) -> None:
+    def rest(self, seconds: float) -> None:
+        """Do nothing for so long, unless the controller wants to stop."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self._change.stop_if_asked()
