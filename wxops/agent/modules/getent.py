@@ -21,6 +21,8 @@ WHY = {
     NOT_FOUND: "One or more supplied key could not be found in the database.",
     3: "Enumeration not supported on this database.",
 }
+KINDS = {"passwd": "user", "group": "group"}
+FIELDS = {"passwd": ("uid", "gid", "comment", "home", "shell"), "group": ("gid", "members")}
 
 
 def getent(
@@ -41,6 +43,8 @@ def getent(
     split: what separates fields; by default `:` for accounts and groups, and blanks elsewhere.
     fail_key: fail when there is no such record; without it the fact says so with an empty value.
     """
+    if key is not None and (KINDS.get(database), key) in change.view.overlay:
+        return _foreseen(change, database, key, fail_key)
     options = [] if service is None else ["-s", service]
     done = run(["getent", database, *([] if key is None else [key]), *options])
     fact = "getent_" + database
@@ -51,6 +55,18 @@ def getent(
     if done.rc == NOT_FOUND and not fail_key:
         return {"ansible_facts": {fact: {key: None}}, "msg": why}
     raise ModuleFailure(why)
+
+
+def _foreseen(change: Change, database: str, key: str, fail_key: bool) -> Dict[str, Any]:
+    """What an earlier task of this check would have made of an account; a number that it would get is not known."""
+    state = change.state("user", key) if database == "passwd" else change.state("group", key)
+    fact = "getent_" + database
+    if state["exists"]:
+        fields = [str(state[name]) if state.get(name) is not None else "" for name in FIELDS[database]]
+        return {"ansible_facts": {fact: {key: ["x", *fields]}}}
+    if not fail_key:
+        return {"ansible_facts": {fact: {key: None}}, "msg": WHY[NOT_FOUND]}
+    raise ModuleFailure(WHY[NOT_FOUND])
 
 
 def _records(text: str, separator: Optional[str]) -> Found:
