@@ -38,6 +38,7 @@ def written(place: Path, text: str, name: str = "ansible.cfg") -> Settings:
     [
         ("[defaults]\nforks = 7 ; a few\n", "forks", 7),
         ("[defaults]\nstrategy = free\n", "strategy", "free"),
+        ("[defaults]\nno_log = yes\n", "no_log", True),
         ("[defaults]\nerror_on_missing_handler = no\n", "error_on_missing_handler", False),
         ("[defaults]\ninventory = hosts,more/hosts\n", "inventory", ("PLACE/hosts", "PLACE/more/hosts")),
         ("[defaults]\ninventory = gpu1,\n", "inventory", ("gpu1,",)),

@@ -152,7 +152,7 @@ def run_options(flags: dict[str, Any], settings: Settings) -> RunOptions:
         extra_vars=extra_vars(flags.get("extra_vars") or (), vault),
         forks=given("forks", settings.forks), check=bool(flags.get("check")), diff=bool(given("diff", settings.diff)),
         force_handlers=bool(given("force_handlers", settings.force_handlers)), strategy=settings.strategy,
-        error_on_missing_handler=settings.error_on_missing_handler,
+        error_on_missing_handler=settings.error_on_missing_handler, no_log=settings.no_log,
         verbosity=flags.get("verbosity") or settings.verbosity,
         become=given("become", settings.become or None),
         become_user=given("become_user", settings.become_user),

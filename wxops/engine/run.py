@@ -66,7 +66,7 @@ class Project:
             return Templar({**variables, **options.extra_vars}, vault=options.vault, secrets=secrets).render(value)
 
         known = Known(catalog.module, read, options.roles_path, render, catalog.action_group, catalog.collection)
-        loader = Loader(known, options.strategy)
+        loader = Loader(known, options.strategy, options.no_log)
         books = [loader.playbook(path) for path in playbooks]
         if options.start_at_task is not None:
             books = starting_at(books, options.start_at_task)

@@ -21,11 +21,12 @@ STRATEGIES = ("linear", "free", "host_pinned")
 class Loader:
     """Reads playbooks, and the task files and roles that a play includes while it runs.
 
-    strategy: of plays that name none.
+    strategy: of plays that name none. no_log: holds for tasks that do not say otherwise.
     """
 
     known: Known
     strategy: str = "linear"
+    no_log: bool = False
 
     def playbook(self, path: Path, outer: Common | None = None, variables: dict[str, Any] | None = None) -> list[Play]:
         """All plays of a playbook, those that it imports included.
@@ -42,9 +43,13 @@ class Loader:
             mapping = keywords.mapping_at(entry, "play", data.origin)
             imported = next((key for key in mapping if str(key).endswith("import_playbook")), None)
             if imported is None:
-                plays.append(self._play(mapping, path, outer or Common(), variables or {}))
+                plays.append(self._play(mapping, path, outer or Common(no_log=self.no_log or None), variables or {}))
             else:
-                plays.extend(self._imported(mapping, imported, path, outer or Common(), variables or {}))
+                plays.extend(
+                    self._imported(
+                        mapping, imported, path, outer or Common(no_log=self.no_log or None), variables or {}
+                    )
+                )
         return plays
 
     def _imported(

@@ -74,6 +74,7 @@ class Settings:
     force_handlers: bool = False
     error_on_missing_handler: bool = True
     strategy: str = "linear"
+    no_log: bool = False
     diff: bool = False
     tags: tuple[str, ...] = ()
     skip_tags: tuple[str, ...] = ()
