@@ -128,7 +128,7 @@ def vars_files(play: Play, read: Callable[[Path], Mapping[str, Any]]) -> Callabl
         found: dict[str, Any] = {}
         for entry in play.vars_files:
             choices = [str(templar.render(name)) for name in (entry if isinstance(entry, SourceList) else [entry])]
-            paths = [play.directory / Path(name).expanduser() for name in choices]
+            paths = [path for name in choices for path in _candidates(play.directory, Path(name).expanduser())]
             path = next((path for path in paths if path.is_file()), None)
             if path is None:
                 where = getattr(entry, "origin", play.origin)
@@ -139,3 +139,8 @@ def vars_files(play: Play, read: Callable[[Path], Mapping[str, Any]]) -> Callabl
         return found
 
     return of_host
+
+
+def _candidates(directory: Path, name: Path) -> list[Path]:
+    """Where Ansible looks for a file of `vars_files`: in vars/ beside the playbook, then beside it."""
+    return [directory / "vars" / name, directory / name]
