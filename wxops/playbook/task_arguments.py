@@ -90,3 +90,30 @@ def may_be_anything(value: Any) -> bool:
     if isinstance(value, dict):
         return any(may_be_anything(item) for item in value.values())
     return isinstance(value, list) and any(may_be_anything(item) for item in value)
+
+
+def named_later(name: str, value: Any, mapping: SourceDict, where: Origin) -> SourceDict:
+    """`action: "{{ package_manager }}"`: arguments of the module that takes the other module's name."""
+    given = SourceDict(where)
+    arguments = SourceDict(where)
+    own = as_mapping(value, where) or {}
+    arguments.update({"_raw_params": own} if isinstance(own, str) else own)
+    arguments.update(mapping.get("args") or {})
+    given.update({"module": SourceStr(name, where), "arguments": arguments})
+    return given
+
+
+def without_args(mapping: SourceDict) -> SourceDict:
+    rest = SourceDict(mapping.origin)
+    rest.update({key: value for key, value in mapping.items() if key != "args"})
+    rest.keys_at.update(mapping.keys_at)
+    return rest
+
+
+def as_mapping(value: Any, where: Origin) -> Any:
+    """`import_role: name=x tasks_from=y` as a mapping; what is none stays as it is."""
+    if not isinstance(value, str) or any(word.pair is None for word in words(value)):
+        return value
+    pairs = SourceDict(where)
+    pairs.update({key: SourceStr(text, where) for key, text in (word.pair or ("", "") for word in words(value))})
+    return pairs

@@ -13,10 +13,17 @@ from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.plays import Block, Common, Loop, Node, Role, Task, as_list, said
 from wxops.playbook.reckoning import may_fail, refusing
 from wxops.playbook.signature import Signature, boolean
-from wxops.playbook.source import SourceDict, SourceList, SourceStr
-from wxops.playbook.task_arguments import action_of, arguments_of, is_open, may_be_anything
+from wxops.playbook.source import SourceDict, SourceList
+from wxops.playbook.task_arguments import (
+    action_of,
+    arguments_of,
+    as_mapping,
+    is_open,
+    may_be_anything,
+    named_later,
+    without_args,
+)
 from wxops.playbook.templating import check_condition, check_syntax
-from wxops.playbook.words import words
 
 STATIC = frozenset({"import_tasks", "import_role"})
 DYNAMIC = frozenset({"include_tasks", "include_role"})
@@ -133,7 +140,7 @@ class Tasks:
         if short in STATIC:
             return self._static(short, value, mapping, inside, where)
         if has_template(name):
-            name, value, mapping = BY_NAME, _named_later(name, value, mapping, where), _without_args(mapping)
+            name, value, mapping = BY_NAME, named_later(name, value, mapping, where), without_args(mapping)
         module = self.known.modules(name, where)
         default = defaults.defaults_of(inside.module_defaults, module.name, self.known)
         arguments = arguments_of(module.signature, value, mapping, where, default, reckoned)
@@ -195,10 +202,10 @@ class Tasks:
             raise InputError(f"{name} cannot loop; {name.replace('import_', 'include_')} can", where=where)
         render = self._rendering(inside)
         if name == "import_tasks":
-            given = value if isinstance(value, SourceDict) else _as_mapping(value, where)
+            given = value if isinstance(value, SourceDict) else as_mapping(value, where)
             file = given.get("file") if isinstance(given, SourceDict) else value
             return Block(mapping.origin, self._import_tasks(str(render(file)), inside, where))
-        given = keywords.mapping_at(_as_mapping(value, where), "import_role", where)
+        given = keywords.mapping_at(as_mapping(value, where), "import_role", where)
         keywords.check(given, IMPORT_ROLE, "import_role")
         parts: dict[str, Any] = {key: str(render(file)) for key, file in given.items() if key.endswith("_from")}
         wanted = given.get("name") or given.get("role")
@@ -334,33 +341,6 @@ def _complete(role: Role, outer: Role | None, needed: Sequence[Role]) -> Role:
         params=_merged(*(each.params for each in outwards), role.params),
         dependencies=tuple(name for each in needed for name in (each.name, *each.dependencies)),
     )
-
-
-def _named_later(name: str, value: Any, mapping: SourceDict, where: Origin) -> SourceDict:
-    """`action: "{{ package_manager }}"`: arguments of the module that takes the other module's name."""
-    given = SourceDict(where)
-    arguments = SourceDict(where)
-    own = _as_mapping(value, where) or {}
-    arguments.update({"_raw_params": own} if isinstance(own, str) else own)
-    arguments.update(mapping.get("args") or {})
-    given.update({"module": SourceStr(name, where), "arguments": arguments})
-    return given
-
-
-def _without_args(mapping: SourceDict) -> SourceDict:
-    rest = SourceDict(mapping.origin)
-    rest.update({key: value for key, value in mapping.items() if key != "args"})
-    rest.keys_at.update(mapping.keys_at)
-    return rest
-
-
-def _as_mapping(value: Any, where: Origin) -> Any:
-    """`import_role: name=x tasks_from=y` as a mapping; what is none stays as it is."""
-    if not isinstance(value, str) or any(word.pair is None for word in words(value)):
-        return value
-    pairs = SourceDict(where)
-    pairs.update({key: SourceStr(text, where) for key, text in (word.pair or ("", "") for word in words(value))})
-    return pairs
 
 
 def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
