@@ -62,7 +62,7 @@ def stat(
     if not facts["exists"]:
         return {"stat": facts}
     if facts["islnk"]:
-        facts.update(lnk_source=change.real(path), lnk_target=change.file(path)["target"])
+        facts.update(lnk_source=_real(change, path), lnk_target=change.file(path)["target"])
     if get_checksum and facts["isreg"] and facts.get("readable", True):
         content = change.file(path, follow=True)["content"]
         facts["checksum"] = _checksum(content, checksum_algorithm)
@@ -71,6 +71,14 @@ def stat(
     if get_attributes:
         facts.update(_attributes(None if pending else path))
     return {"stat": facts}
+
+
+def _real(change: Change, path: str) -> str:
+    """Where a link leads; one that leads to itself is as far as that goes."""
+    try:
+        return change.real(path)
+    except ModuleFailure:
+        return os.path.realpath(path)
 
 
 def _would_be(change: Change, path: str, follow: bool) -> Optional[Facts]:
