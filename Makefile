@@ -26,7 +26,7 @@ packages:
 	@touch $@
 
 # ansible-core, for the tests that hold wxops against it; in an environment of its own.
-$(ANSIBLE)/ready:
+$(ANSIBLE)/ready: Makefile
 	@test -x $(ANSIBLE)/bin/python || $(PYTHON) -m venv $(ANSIBLE)
 	$(ANSIBLE)/bin/pip install --quiet 'ansible-core==2.19.*' passlib
 	@touch $@
