@@ -83,3 +83,25 @@ def test_on_a_read_only_file_system() -> None:
     if read_only is None:
         pytest.skip("nothing is mounted read-only here")
     assert refusal(f"{read_only}/new", ABSENT, a_file()) == "Read-only file system"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_file_of_somebody_else_is_replaced_where_all_may_write_and_cannot_be_given_back(folder: Path) -> None:
+    """As with Ansible: the directory lets this user rename over it, and what is there then is this user's."""
+    from wxops.agent.change import Change, View
+    from wxops.agent.content import Content
+    from wxops.agent.journal import Journal
+    from wxops.agent.modules.rollback import rollback
+
+    theirs = folder / "file"
+    theirs.write_text("old")
+    theirs.chmod(0o644)
+    with as_nobody():
+        change = Change(View(), Journal("1", root=str(folder / "state")))
+        assert change.set("file", str(theirs), {"type": "file", "content": Content(b"new")})
+        assert theirs.read_text() == "new"
+        now = theirs.stat()
+        assert (now.st_uid, now.st_gid, now.st_mode & 0o777) == (NOBODY, NOBODY, 0o644)
+        back = rollback(Change(View(), Journal("2", root=str(folder / "state")), module="rollback"), "1")
+    assert back["steps_back"] == 0 and "belonged to root" in back["irreversible"][0]
+    assert theirs.read_text() == "new"

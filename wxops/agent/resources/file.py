@@ -99,6 +99,9 @@ class FileKind(Kind):
         after = dict(before, **wanted)
         if "content" in wanted and "mtime_ns" not in wanted and not wanted["content"].same(before["content"]):
             after.pop("mtime_ns", None)
+            if "uid" not in wanted and not _may_belong_to(before["uid"]):
+                after["uid"] = os.geteuid()  # what takes its place in a directory that all may write to is this user's
+                after["gid"] = before["gid"] if before["gid"] in os.getgroups() else os.getegid()
         return after
 
     def predict(self, before: State, after: State) -> State:
@@ -135,6 +138,11 @@ class FileKind(Kind):
         if "kept" in saved and os.path.lexists(journal.path(saved["kept"])):
             state["kept"] = journal.path(saved["kept"])
         return state
+
+    def irreversible(self, saved: State) -> Optional[str]:
+        if saved["type"] == "absent" or _may_belong_to(saved["uid"]):
+            return None
+        return "it belonged to %s, to whom %s cannot give it back" % (user_name(saved["uid"]), user_name(os.geteuid()))
 
     def recover(self, name: str) -> None:
         with contextlib.suppress(OSError):
@@ -187,3 +195,8 @@ def _attributes_of(name: str) -> State:
     """What is lost with a file that goes, beyond what `read` tells: ACLs, labels, capabilities."""
     found = xattrs(name)
     return {"xattrs": found} if found else {}
+
+
+def _may_belong_to(uid: int) -> bool:
+    """May this user make files that belong to that one? Only root makes those of others."""
+    return os.geteuid() in (0, uid)
