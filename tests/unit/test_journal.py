@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
+import shutil
 import stat
 import subprocess
 import sys
@@ -186,9 +186,37 @@ def test_a_mount_point_with_a_blank_in_its_name_is_seen(journal: Journal, tmp_pa
         subprocess.run(["umount", place], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
-def test_a_users_state_lies_in_their_home_whatever_the_environment_says() -> None:
-    program = "import os; from wxops.agent.journal import state_directory; os.setuid(1); print(state_directory())"
+def state_of_daemon(home: Path) -> subprocess.CompletedProcess[str]:
+    """What the user daemon, with that home, takes for its state directory."""
+    program = (
+        "import os, pwd, sys, types; from wxops.agent.journal import state_directory; os.setgroups([]); os.setuid(1)\n"
+        "pwd.getpwuid = lambda uid: types.SimpleNamespace(pw_dir=sys.argv[1]); print(state_directory())"
+    )
     environment = {**os.environ, "HOME": "/root", "XDG_STATE_HOME": "/root/state"}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == pwd.getpwuid(1).pw_dir + "/.local/state/wxops"
+    argv = [sys.executable, "-c", program, home]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_users_state_lies_in_their_home_whatever_the_environment_says(tmp_path: Path) -> None:
+    for path in [tmp_path, *tmp_path.parents][:3]:
+        path.chmod(0o755)
+    os.chown(tmp_path, 1, 1)
+    assert state_of_daemon(tmp_path).stdout.strip() == f"{tmp_path}/.local/state/wxops"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_who_has_no_home_has_a_directory_that_nobody_else_made() -> None:
+    own = Path("/var/tmp/wxops-1")
+    shutil.rmtree(own, ignore_errors=True)
+    try:
+        assert state_of_daemon(Path("/nonexistent")).stdout.strip() == str(own)
+        assert (own.stat().st_uid, own.stat().st_mode & 0o777) == (1, 0o700)
+        os.chown(own, 2, 2)
+        assert "should be a directory of this user's alone" in state_of_daemon(Path("/nonexistent")).stderr
+        own.rmdir()
+        own.symlink_to("/etc")
+        assert "should be a directory of this user's alone" in state_of_daemon(Path("/nonexistent")).stderr
+        own.unlink()
+    finally:
+        shutil.rmtree(own, ignore_errors=True)

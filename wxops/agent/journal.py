@@ -9,6 +9,7 @@ import os
 import pwd
 import re
 import shutil
+import stat
 import time
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,9 @@ PRUNED = "pruned-"
 
 
 def state_directory() -> str:
-    """Where an agent keeps journals and its lock: root's in /var/lib/wxops, a user's in their home.
+    """Where an agent keeps journals and its lock: root's in /var/lib/wxops, a user's in their home, or in /var/tmp
+
+    when there is none that they may write to.
 
     The home as the system knows it: $HOME and $XDG_STATE_HOME may differ from one login to the next, under sudo too.
     """
@@ -36,7 +39,19 @@ def state_directory() -> str:
         home = pwd.getpwuid(os.geteuid()).pw_dir
     except KeyError:
         home = os.path.expanduser("~")
+    if not os.access(home, os.W_OK | os.X_OK):
+        return _own_directory("/var/tmp/wxops-%d" % os.geteuid())  # nobody and www-data have no home of their own
     return os.path.join(home, ".local", "state", "wxops")
+
+
+def _own_directory(path: str) -> str:
+    """A directory where anybody may make one, so it is made at once, and only taken when nobody else did."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    found = os.lstat(path)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        raise ModuleFailure("%s should be a directory of this user's alone: remove it" % path)
+    return path
 
 
 class Journal:
