@@ -151,9 +151,10 @@ def test_lists_and_facts(dnf: ManagedHost) -> None:
 
 
 def test_packages_are_fetched_into_a_directory(dnf: ManagedHost) -> None:
-    dnf.host.ssh("mkdir -p /srv/fetched")
-    promised(dnf, {"dnf": {"name": "wxapp-1.0", "download_only": True, "download_dir": "/srv/fetched"}},
-             leaves=["ls /srv/fetched/wxapp-1.0-1.noarch.rpm /srv/fetched/wxlib-1.0-1.noarch.rpm"])  # fmt: skip
+    dnf.host.ssh("mkdir -p /srv/rpms")
+    promised(dnf, {"dnf": {"name": "wxapp-1.0", "download_only": True, "download_dir": "/srv/rpms"}},
+             leaves=["ls /srv/rpms/wxapp-1.0-1.noarch.rpm /srv/rpms/wxlib-1.0-1.noarch.rpm"])  # fmt: skip
+    dnf.host.ssh("rm -r /srv/rpms")
 
 
 @pytest.mark.parametrize(
