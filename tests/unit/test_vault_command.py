@@ -227,3 +227,23 @@ def test_a_line_of_the_text_is_never_taken_for_the_password(place: Path, command
     done = subprocess.run(run, input=text, capture_output=True, text=True, start_new_session=True, check=False)
     assert done.returncode == 1 and done.stdout == ""
     assert "standard input brings the text" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [("view nowhere", "cannot be read"), ("decrypt a.yml", "is not encrypted"), ("rekey a.yml", "is not encrypted"),
+     ("edit nowhere", "cannot be read"), ("encrypt nowhere", "cannot be read")],
+)  # fmt: skip
+def test_a_wrong_file_is_said_before_a_password_is_asked_for(command: str, reason: str, place: Path) -> None:
+    result = call(*command.split(), given="")
+    assert isinstance(result.exception, WxopsError) and reason in str(result.exception)
+
+
+@pytest.mark.parametrize("command", ["decrypt", "rekey --new-vault-password-file one"])
+def test_several_files_change_together_or_not_at_all(command: str, place: Path) -> None:
+    (place / "a.yml").write_text(KEYS.encrypt(TEXT, "dev"))
+    (place / "b.yml").write_text(VaultKeys().and_password("default", b"another").encrypt(TEXT))
+    before = (place / "a.yml").read_text()
+    result = call(*command.split(), "a.yml", "b.yml", "--vault-password-file", "two")
+    assert isinstance(result.exception, WxopsError) and "b.yml" in str(result.exception)
+    assert (place / "a.yml").read_text() == before

@@ -50,11 +50,13 @@ def vault() -> None:
 @flags.options(PASSWORDS)
 def encrypt(files: tuple[str, ...], output: str | None, encrypt_vault_id: str | None, **given: Any) -> None:
     """Encrypt files in place; without FILE, or for -, stdin to stdout."""
-    from wxops.playbook.vault_file import encrypt_file
+    from wxops.playbook.vault_file import check, encrypted, write
 
+    check(files, encrypted=False)
     keys, label = _closing(given, encrypt_vault_id, _reads_stdin(files))
-    for source, target in _pairs(files, output, "plain text"):
-        encrypt_file(source, target, keys, label)
+    done = [(target, encrypted(source, keys, label)) for source, target in _pairs(files, output, "plain text")]
+    for target, data in done:  # all of them, or none when one cannot be
+        write(target, data, wipe=True)
     _done("Encryption successful")
 
 
@@ -64,11 +66,13 @@ def encrypt(files: tuple[str, ...], output: str | None, encrypt_vault_id: str | 
 @flags.options(PASSWORDS)
 def decrypt(files: tuple[str, ...], output: str | None, **given: Any) -> None:
     """Decrypt files in place; without FILE, or for -, stdin to stdout."""
-    from wxops.playbook.vault_file import decrypt_file
+    from wxops.playbook.vault_file import check, open_file, write
 
+    check(files, encrypted=True)
     keys = _opening(given, _reads_stdin(files))
-    for source, target in _pairs(files, output, "encrypted text"):
-        decrypt_file(source, target, keys)
+    done = [(target, open_file(source, keys).plain) for source, target in _pairs(files, output, "encrypted text")]
+    for target, data in done:  # all of them, or none when one cannot be
+        write(target, data)
     _done("Decryption successful")
 
 
@@ -77,8 +81,9 @@ def decrypt(files: tuple[str, ...], output: str | None, **given: Any) -> None:
 @flags.options(PASSWORDS)
 def view(files: tuple[str, ...], **given: Any) -> None:
     """Show what is in encrypted files; the text never touches a disk."""
-    from wxops.playbook.vault_file import open_file
+    from wxops.playbook.vault_file import check, open_file
 
+    check(files, encrypted=True)
     keys = _opening(given, _reads_stdin(files))
     for path in files:
         text = open_file(path, keys).plain.decode("utf-8", "surrogateescape")
@@ -92,10 +97,11 @@ def view(files: tuple[str, ...], **given: Any) -> None:
 def edit(files: tuple[str, ...], encrypt_vault_id: str | None, **given: Any) -> None:
     """Open encrypted files in $EDITOR, and encrypt them again with the password and label that they had."""
     from wxops.console.editor import edited
-    from wxops.playbook.vault_file import open_file, write
+    from wxops.playbook.vault_file import check, open_file, write
 
     if "-" in files:
         raise InputError("an editor needs a file, not standard input")
+    check(files, encrypted=True)
     keys = _opening(given)
     for path in files:
         opened = open_file(path, keys)
@@ -136,17 +142,19 @@ def rekey(
     **given: Any,
 ) -> None:  # fmt: skip
     """Encrypt files with another password; without a flag for it, it is asked for."""
-    from wxops.playbook.vault_file import rekey_file
+    from wxops.playbook.vault_file import check, rekeyed, write
     from wxops.playbook.vault_passwords import twice, typed, vault_keys
 
     if new_vault_id and new_vault_password_file:
         raise InputError("--new-vault-id and --new-vault-password-file say the same: give one of them")
+    check(files, encrypted=True)
     keys = _opening(given)
     ids, sources = [new_vault_id] if new_vault_id else [], [new_vault_password_file] if new_vault_password_file else []
     new = vault_keys(ids, sources, not (ids or sources), twice(typed))
     label = encrypt_vault_id or new.passwords[0][0]
-    for path in files:
-        rekey_file(path, keys, new, label)
+    done = [(path, rekeyed(path, keys, new, label)) for path in files]
+    for path, data in done:  # all of them, or none: two passwords in one set of files are a trap
+        write(path, data)
     click.echo("Rekey successful", err=True)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from wxops.errors import InputError, VaultError
 from wxops.playbook.vault import Opened, VaultKeys, is_encrypted
@@ -15,30 +15,40 @@ STDIO = "-"
 _CHUNK = b"\0" * (1 << 20)
 
 
-def encrypt_file(source: str, target: str, keys: VaultKeys, label: str) -> None:
-    """Write what is in `source`, encrypted under a label, to `target`. `-` is stdin or stdout."""
+def check(paths: Iterable[str], encrypted: bool) -> None:
+    """Refuse files that are not there, or are encrypted or not as they should not be: before a password is asked for.
+
+    What can be read only once, a pipe or stdin, is judged when it is read.
+    """
+    for path in paths:
+        if path != STDIO and (os.path.isfile(path) or not os.path.exists(path)):
+            _expect(read(path), path, encrypted)
+
+
+def encrypted(source: str, keys: VaultKeys, label: str) -> bytes:
+    """What is in a file, closed under a label. `-` is stdin."""
     data = read(source)
-    if is_encrypted(data):
-        raise VaultError("is encrypted already", where=_named(source), fix="`wxops vault rekey` changes its password")
-    write(target, keys.encrypt(data, label).encode("ascii"), wipe=True)
+    _expect(data, source, encrypted=False)
+    return keys.encrypt(data, label).encode("ascii")
 
 
-def decrypt_file(source: str, target: str, keys: VaultKeys) -> None:
-    """Write what is in a vault file, in clear, to `target`."""
-    write(target, open_file(source, keys).plain)
-
-
-def rekey_file(path: str, keys: VaultKeys, new: VaultKeys, label: str) -> None:
-    """Close a vault file again, with another password."""
-    write(path, new.encrypt(open_file(path, keys).plain, label).encode("ascii"))
+def rekeyed(path: str, keys: VaultKeys, new: VaultKeys, label: str) -> bytes:
+    """What is in a vault file, closed again with another password."""
+    return new.encrypt(open_file(path, keys).plain, label).encode("ascii")
 
 
 def open_file(path: str, keys: VaultKeys) -> Opened:
     """What is in a vault file, and what closes it again. Raises VaultError for a file that is not encrypted."""
     data = read(path)
-    if not is_encrypted(data):
-        raise VaultError("is not encrypted: it does not begin with $ANSIBLE_VAULT", where=_named(path))
+    _expect(data, path, encrypted=True)
     return keys.open(data, _named(path))
+
+
+def _expect(data: bytes, path: str, encrypted: bool) -> None:
+    if encrypted and not is_encrypted(data):
+        raise VaultError("is not encrypted: it does not begin with $ANSIBLE_VAULT", where=_named(path))
+    if not encrypted and is_encrypted(data):
+        raise VaultError("is encrypted already", where=_named(path), fix="`wxops vault rekey` changes its password")
 
 
 def read(path: str) -> bytes:
