@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeGuard
+from typing import Any, TypeGuard
 
 from wxops.errors import InputError, Origin
 from wxops.playbook import defaults, keywords, role_spec, roles, source
 from wxops.playbook.jinja.embedded import has_template
-from wxops.playbook.plays import Block, Common, Loop, Node, Role, Task, as_list, said
+from wxops.playbook.plays import Block, Common, Node, Role, Task, as_list, said
 from wxops.playbook.reckoning import may_fail, refusing
-from wxops.playbook.signature import Signature, boolean
+from wxops.playbook.signature import boolean
 from wxops.playbook.source import SourceDict, SourceList
 from wxops.playbook.task_arguments import (
     action_of,
@@ -23,7 +23,7 @@ from wxops.playbook.task_arguments import (
     named_later,
     without_args,
 )
-from wxops.playbook.templating import check_condition, check_syntax
+from wxops.playbook.task_keywords import ModuleInfo, check_apply, check_async, check_templates, loop_of
 
 STATIC = frozenset({"import_tasks", "import_role"})
 DYNAMIC = frozenset({"include_tasks", "include_role"})
@@ -32,20 +32,6 @@ IMPORT_ROLE = frozenset(
      "rolespec_validate"}
 )  # fmt: skip
 BY_NAME = "module_by_name"
-CONDITIONS = ("when", "until", "changed_when", "failed_when")
-
-
-class ModuleInfo(Protocol):
-    """What is asked of a module."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def signature(self) -> Signature: ...
-
-    @property
-    def supports_async(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -118,7 +104,7 @@ class Tasks:
     def _block(self, mapping: SourceDict, common: Common) -> Block:
         keywords.check(mapping, keywords.BLOCK, "block")
         self.known.check(mapping)
-        _check_templates(said(mapping, keywords.COMMON))
+        check_templates(said(mapping, keywords.COMMON))
         inside = common.inner(mapping)
         body = self.nodes(mapping.get("block"), replace(inside, rescued=inside.rescued or bool(mapping.get("rescue"))))
         rescue, always = (self.nodes(mapping.get(part), inside) for part in ("rescue", "always"))
@@ -135,7 +121,7 @@ class Tasks:
             inside = replace(inside, delegate_to="localhost")
         reckoned = may_fail(mapping, inside)
         with refusing(unless=reckoned):
-            _check_templates(mapping)
+            check_templates(mapping)
         self.known.check(mapping)
         if short in STATIC:
             return self._static(short, value, mapping, inside, where)
@@ -145,11 +131,11 @@ class Tasks:
         default = defaults.defaults_of(inside.module_defaults, module.name, self.known)
         arguments = arguments_of(module.signature, value, mapping, where, default, reckoned)
         if short in DYNAMIC and isinstance(arguments, SourceDict):
-            _check_apply(arguments)
+            check_apply(arguments)
             if not reckoned:
                 self._check_there(short, arguments, inside, where)
         with refusing(unless=reckoned):
-            _check_async(mapping, module)
+            check_async(mapping, module)
         conditions = {k: tuple(as_list(mapping[k])) for k in ("changed_when", "failed_when") if k in mapping}
         return Task(
             origin=mapping.origin,
@@ -157,7 +143,7 @@ class Tasks:
             arguments=arguments,
             common=inside,
             name=mapping.get("name"),
-            loop=_loop(mapping, lookup),
+            loop=loop_of(mapping, lookup),
             register=mapping.get("register"),
             until=tuple(as_list(mapping.get("until"))),
             retries=mapping.get("retries"),
@@ -270,7 +256,7 @@ class Tasks:
             name, where = mapping.get("role") or mapping.get("name") or entry, getattr(entry, "origin", None)
             if not isinstance(name, str):
                 raise InputError("a role without a name", where=where)
-            _check_templates(mapping)
+            check_templates(mapping)
             self.known.check(mapping)
             params = {key: value for key, value in mapping.items() if key not in keywords.ROLE}
             inside = common.inner({key: value for key, value in mapping.items() if key != "name"})
@@ -359,43 +345,3 @@ def _is_literal(name: Any) -> TypeGuard[str]:
 
 def _short(name: str) -> str:
     return name.removeprefix("ansible.builtin.").removeprefix("ansible.legacy.")
-
-
-def _check_apply(arguments: SourceDict) -> None:
-    """`apply` of an include takes what a block takes."""
-    apply = arguments.get("apply")
-    if isinstance(apply, SourceDict):
-        keywords.check(apply, keywords.COMMON, "apply")
-        _check_templates(apply)
-
-
-def _check_async(mapping: SourceDict, module: ModuleInfo) -> None:
-    limit = mapping.get("async")
-    if limit and not module.supports_async and not (may_be_anything(limit) or str(limit) == "0"):
-        fix = "only what runs wholly on the host can go on there by itself"
-        raise InputError(f"{module.name} does not support async", where=mapping.at("async"), fix=fix)
-
-
-def _loop(mapping: SourceDict, lookup: str | None) -> Loop | None:
-    control = mapping.get("loop_control") or SourceDict(mapping.origin)
-    keywords.check(control, keywords.LOOP_CONTROL, "loop_control")
-    if "loop" in mapping and lookup:
-        raise InputError(f"a task has either `loop` or `{lookup}`", where=mapping.at(lookup))
-    if "loop" not in mapping and not lookup:
-        return None
-    return Loop(
-        terms=mapping[lookup or "loop"], lookup=lookup.removeprefix("with_") if lookup else None,
-        variable=control.get("loop_var") or "item", index_variable=control.get("index_var"),
-        label=control.get("label"), pause=control.get("pause"), extended=control.get("extended", False),
-        extended_allitems=control.get("extended_allitems", True),
-        break_when=tuple(as_list(control.get("break_when"))),
-    )  # fmt: skip
-
-
-def _check_templates(mapping: Mapping[str, Any]) -> None:
-    """Refuse templates and conditions that cannot be parsed."""
-    inner = {"block", "rescue", "always", *CONDITIONS}
-    check_syntax({key: value for key, value in mapping.items() if key not in inner})
-    for name in CONDITIONS:
-        if name in mapping:
-            check_condition(mapping[name])
