@@ -306,6 +306,8 @@ class HostTask:
         """Must nobody see what the task does, or is there a secret in it? A rollback knows neither task nor secrets."""
         if self.says(self.task.common.no_log, unsure=True) or not self.shows_diff:
             return True
+        if not self.context.secrets.has_any:
+            return False
         contents = [content for content in offers.values() if isinstance(content, bytes)]
         return self.context.secrets.finds_in([items, contents, list(sent_inline(items))])
 

@@ -69,7 +69,12 @@ class SecretRegistry:
 
     def finds_in(self, value: Any) -> bool:
         """Is there a secret in it?"""
-        return bool(self._forms) and self.mask_data(value) != value
+        return self.has_any and self.mask_data(value) != value
+
+    @property
+    def has_any(self) -> bool:
+        """Is there a secret to look for?"""
+        return bool(self._forms)
 
 
 def _texts_in(value: Any) -> Iterator[str]:
