@@ -1,1 +1,1 @@
-
+"""The doors: click commands, one file a group. They parse, call one function, show."""
