@@ -1,12 +1,14 @@
 """`python -m conformance [TARGET...]`: integration targets of ansible-core under both engines, and where they differ.
 
 Needs root, as every lab does. By default the targets of suite.py; a word that begins with - goes to ansible-playbook.
-What each engine printed and told is kept in a folder that the last line names.
+What each engine printed and told is kept in a folder that the last line names. Two of these go on at the same time when
+each has a lab of its own: WXOPS_LAB and WXOPS_LAB_SUBNET name it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +28,7 @@ def main() -> int:
     flags = [word for word in sys.argv[1:] if word.startswith("-")]
     wanted = targets([word for word in sys.argv[1:] if word not in flags] or list(TARGETS))
     kept = Path(tempfile.mkdtemp(prefix="wxops-conformance-"))
-    lab = Lab(LAB, SUBNET)
+    lab = Lab(os.environ.get("WXOPS_LAB") or LAB, os.environ.get("WXOPS_LAB_SUBNET") or SUBNET)
     tried = []
     try:
         lab.down()

@@ -42,9 +42,12 @@ exit $code
 
 
 def binds() -> dict[str, Path]:
-    """What a host sees of this machine, read-only: this repository with its environments, and their interpreter."""
-    shared = [REPOSITORY, (REPOSITORY / ".venv").resolve(), Path(sys.base_prefix)]
-    return {str(path): path for path in shared if not path.is_relative_to("/usr")}
+    """What a host sees of this machine, read-only: this repository, both environments and what they stand on."""
+    environments = [(REPOSITORY / ".venv").resolve(), (REPOSITORY / ".venv" / "ansible-core").resolve()]
+    packages = [Path(entry).resolve() for entry in sys.path if entry.endswith("site-packages")]
+    shared = [REPOSITORY, *environments, *packages, Path(sys.base_prefix)]
+    needed = [path for path in dict.fromkeys(shared) if not path.is_relative_to("/usr")]
+    return {str(path): path for path in needed if not any(other in path.parents for other in needed)}
 
 
 @dataclass(frozen=True)
