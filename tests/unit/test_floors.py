@@ -10,7 +10,18 @@ import pytest
 import wxops
 
 ROOT = Path(wxops.__file__).parent
-FLOORS = ["agent", "playbook", "transport", "docker", "actions", "engine", "lab", "console", "cli"]  # lowest first
+FLOORS = [
+    "agent",
+    "playbook",
+    "transport",
+    "docker",
+    "actions",
+    "engine",
+    "audit",
+    "lab",
+    "console",
+    "cli",
+]  # lowest first
 ANYWHERE = {"errors", "crash", "digests", "scaffold"}  # what stands on nothing; the files of a new project
 
 
