@@ -94,18 +94,22 @@ class Mode:
 
 @dataclass(frozen=True)
 class NvLink:
-    """One NVLink. errors: replay, recovery and CRC errors that it counted."""
+    """One NVLink. errors: replay, recovery and CRC errors that it counted. remote: gpu, switch, ibm_npu, unknown."""
 
     link: int
     active: bool
     version: int = 0
     remote: str = ""
-    errors: int = 0
+    errors: Reading[int] = field(default_factory=unknown)
 
 
 @dataclass(frozen=True)
 class Fabric:
-    """Whether the GPU has joined its NVSwitch fabric. state: not_started, in_progress, completed; status: NVML's."""
+    """Whether the GPU has joined its NVSwitch fabric.
+
+    state: not_started, in_progress, completed. status: NVML_SUCCESS, or NVML's name of what kept it from joining.
+    health: healthy, or words as degraded_bandwidth, route_unhealthy; "" when the driver does not judge.
+    """
 
     state: str
     status: str = ""
@@ -138,6 +142,7 @@ class Gpu:
     """One NVIDIA GPU as NVML tells it. lost: the driver has lost it, and little else is known.
 
     clocks_event_reasons: words as hw_slowdown, sw_power_cap. recovery_action: none, gpu_reset, node_reboot, ... .
+    compute_mode: default, exclusive_process, prohibited. pci_address: as sysfs has it, 0000:17:00.0.
     ecc_*: counted since the driver was loaded (volatile) or in the board's life (aggregate). Watts, degrees Celsius.
     """
 
@@ -171,6 +176,7 @@ class Gpu:
     power_limit: Reading[float] = field(default_factory=unknown)
     power_limit_default: Reading[float] = field(default_factory=unknown)
     persistence: Reading[bool] = field(default_factory=unknown)
+    compute_mode: Reading[str] = field(default_factory=unknown)
     mig: Reading[Mode] = field(default_factory=unknown)
     mig_instances: Reading[int] = field(default_factory=unknown)
     pcie: Pcie = field(default_factory=Pcie)
@@ -227,6 +233,7 @@ class Library:
 class DeepCheck:
     """What happened when PyTorch was imported and used on one GPU. error: "" when all went well.
 
+    device: "cuda:0 NVIDIA L4"; "" for the one check that tells that it could not even be imported, or sees no GPU.
     matmul_error, convolution_error: the largest relative difference from the reference on the CPU.
     """
 
@@ -321,7 +328,10 @@ class FabricManager:
 
 @dataclass(frozen=True)
 class Xid:
-    """XID errors of one kind on one GPU in the kernel's log since boot. last: the latest line's time, as it has it."""
+    """XID errors of one code on one GPU in the kernel's log since boot; of an NVSwitch, they are SXIDs.
+
+    last: the latest line's time, as the log has it. text: the latest line's words.
+    """
 
     code: int
     pci_address: str
@@ -388,7 +398,11 @@ class OtherVendor:
 
 @dataclass(frozen=True)
 class HostRecord:
-    """All that was read on one host. collected: when, UTC; seconds: how long the host took; notes: what went wrong."""
+    """All that was read on one host. collected: when, UTC; seconds: how long the host took; notes: what went wrong.
+
+    nvidia: None where there is no trace of NVIDIA. nvidia_module_on_disk: the version of the module that the running
+    kernel would load, "" when none is built for it.
+    """
 
     host: str
     system: System
@@ -398,6 +412,7 @@ class HostRecord:
     disks: tuple[Disk, ...] = ()
     pci: tuple[PciDevice, ...] = ()
     nvidia_module: KernelModule | None = None
+    nvidia_module_on_disk: str = ""
     nouveau_loaded: bool = False
     nvidia: NvidiaDriver | None = None
     fabric_manager: FabricManager | None = None
@@ -406,6 +421,7 @@ class HostRecord:
     torches: Reading[tuple[Torch, ...]] = field(default_factory=unknown)
     runtime: Reading[ContainerRuntime] = field(default_factory=unknown)
     xids: Reading[tuple[Xid, ...]] = field(default_factory=unknown)
+    sxids: Reading[tuple[Xid, ...]] = field(default_factory=unknown)
     openssl: Reading[OpenSSL] = field(default_factory=unknown)
     packages: Reading[tuple[Package, ...]] = field(default_factory=unknown)
     settings: Reading[tuple[Setting, ...]] = field(default_factory=unknown)
