@@ -1,4 +1,4 @@
-"""Taking runs back on one host: conflicts, what others added, commands, rollbacks of rollbacks, killed runs."""
+"""Taking runs back on one host: conflicts, what others added, commands, killed and nested runs, and rollbacks again."""
 
 from __future__ import annotations
 
@@ -28,6 +28,12 @@ class Host:
     def write(self, run: str, name: str, text: str) -> None:
         content = Content(text.encode())
         self.change(run).set("file", str(self.folder / name), {"type": "file", "content": content, "mode": 0o644})
+
+    def write_nested(self, run: str, name: str, text: str, outer: str = "1") -> None:
+        """By a run that a command of another one started, and that knows this machine by another name."""
+        journal = Journal(run, "localhost", {"run": run, "within": [outer]}, root=self.state)
+        wanted = {"type": "file", "content": Content(text.encode()), "mode": 0o644}
+        Change(View(), journal, module="copy").set("file", str(self.folder / name), wanted)
 
     def make(self, run: str, name: str) -> None:
         self.change(run).set("file", str(self.folder / name), {"type": "directory", "mode": 0o755})
@@ -172,3 +178,45 @@ def test_a_run_that_this_host_never_saw_says_so(host: Host) -> None:
     assert host.back("never", "2") == {
         "steps_back": 0, "msg": "changed nothing here", "known": False, "changed": False, "warnings": []
     }  # fmt: skip
+
+
+def test_what_a_nested_run_changed_since_is_a_conflict(host: Host) -> None:
+    host.write("1", "file", "outer")
+    host.write_nested("2", "file", "inner")
+    with pytest.raises(ModuleFailure, match="changed by run 2 since, which could be taken back first"):
+        host.back("1", "3")
+    host.back("2", "4")
+    assert host.back("1", "5")["started"] == [] and host.files() == {}
+
+
+def test_what_the_outer_run_changed_after_a_nested_one_goes_back_first(host: Host) -> None:
+    host.write("1", "other", "outer")
+    host.write_nested("2", "file", "inner")
+    host.write("1", "file", "outer")
+    with pytest.raises(ModuleFailure, match="changed by run 1 since, which could be taken back first"):
+        host.back("2", "3")
+    assert host.back("1", "4")["started"] == ["2"] and host.files() == {"file": "inner"}
+    host.back("2", "5")
+    assert host.files() == {}
+
+
+def test_what_a_nested_run_changed_meanwhile_is_not_lost(host: Host) -> None:
+    host.write("1", "file", "outer")
+    host.write_nested("2", "file", "inner")
+    host.write("1", "file", "outer again")
+    with pytest.raises(ModuleFailure, match="changed by run 2 meanwhile: take that one back first, with --force"):
+        host.back("1", "3")
+    with pytest.raises(ModuleFailure, match="by run 1 before and since: take this run back with --force, then that"):
+        host.back("2", "4")
+    assert host.files() == {"file": "outer again"}
+    host.back("2", "5", force=True)
+    host.back("1", "6")
+    assert host.files() == {}
+
+
+def test_a_directory_with_files_of_a_nested_run_stays(host: Host) -> None:
+    host.make("1", "models")
+    host.write_nested("2", "models/theirs", "inner")
+    host.write("1", "models/ours", "ours")
+    assert host.back("1", "3")["left"] == [str(host.folder / "models")]
+    assert host.files() == {"models": "/", "models/theirs": "inner"}

@@ -100,6 +100,24 @@ class Journal:
         """All runs that have a journal here, oldest first."""
         return [name for name in _names(os.path.join(self.root, "journal")) if not name.startswith(PRUNED)]
 
+    def others(self, moment: float) -> List[Journal]:
+        """Those of other runs that went on after that moment (since the epoch), under each name of this machine."""
+        found = []
+        for run in self.runs():
+            for name in _names(os.path.join(self.root, "journal", run)) if run != self.run else ():
+                other = Journal(run, name, root=self.root)
+                if other.exists() and (run > self.run or other.ended() >= moment):
+                    found.append(other)
+        return found
+
+    def within(self) -> List[str]:
+        """The runs whose commands started this one."""
+        try:
+            with open(self.path("run.json"), encoding="utf-8") as file:
+                return list(json.load(file).get("within", ()))
+        except (OSError, ValueError):
+            return []
+
     def for_child(self) -> Journal:
         """The same for a process that was forked off: one descriptor for both would be one lock for both."""
         self._file = None

@@ -99,6 +99,8 @@ class _Work:
         for host, plan in plans.items():
             for line in plan.get("irreversible", []):
                 self.tell(Notice(f"{host}: cannot be taken back: {line}"))
+            for run in plan.get("started", []):
+                self.tell(Notice(f"{host}: run {run}, which a task of it started, is not taken back with it"))
             for path in plan.get("left", []):
                 self.tell(Notice(f"{host}: {path} stays: others have put files there since (--force takes it away)"))
         if options.check:
@@ -142,11 +144,12 @@ class _Work:
 
     def _ask(self, host: str, check: bool) -> dict[str, Any]:
         """Every agent that acted there takes its own steps back, the last one first."""
-        whole: dict[str, Any] = {"changed": False, "diff": [], "irreversible": [], "left": [], "steps_back": 0}
+        whole: dict[str, Any] = {"changed": False, "diff": [], "irreversible": [], "left": [], "started": [],
+                                 "steps_back": 0}  # fmt: skip
         known = False
         for who in reversed(self.agents[host]):
             result = self._one(host, who, check)
-            for key in ("diff", "irreversible", "left", "steps_back"):
+            for key in ("diff", "irreversible", "left", "started", "steps_back"):
                 whole[key] += result.get(key, type(whole[key])())
             whole["changed"] = whole["changed"] or result.get("changed", False)
             known = known or result.get("known", True)

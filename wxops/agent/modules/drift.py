@@ -11,7 +11,7 @@ from wxops.agent.journal import Journal
 from wxops.agent.resources import kind_named
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, Set, Tuple
+    from typing import Any, Dict, Iterator, Tuple
 
     from wxops.agent.change import Change
 
@@ -22,17 +22,13 @@ def drift(change: Change) -> Dict[str, Any]:
     Returned are `things`: kind, name, run, task, module, about (who ran what) and as_left; of one that is no longer as
     that run left it also was and now, unless a secret may be in it. Runs that were taken back do not count.
     """
-    things = []
-    seen: Set[Tuple[str, str]] = set()
+    last: Dict[Tuple[str, str], Tuple[Journal, Dict[str, Any]]] = {}
     for journal in _in_effect(change.journal):
-        about = _about(journal)
         for step in reversed(journal.steps()):
             key = (step["kind"], step["name"])
-            if key in seen or not step["finished"] or not step["after"]:
-                continue
-            seen.add(key)
-            things.append(_thing(change, journal.run, about, step))
-    return {"things": things}
+            if step["finished"] and step["after"] and (key not in last or last[key][1]["time"] < step["time"]):
+                last[key] = (journal, step)  # of an older run when its command started the younger one
+    return {"things": [_thing(change, journal.run, _about(journal), step) for journal, step in last.values()]}
 
 
 def _in_effect(own: Journal) -> Iterator[Journal]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wxops.agent import jobs, owed
 from wxops.agent.failure import ModuleFailure
-from wxops.agent.journal import Journal
+from wxops.agent.others import Others
 from wxops.agent.place import beside
 from wxops.agent.resources import kind_named
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Set
 
     from wxops.agent.change import Change
+    from wxops.agent.journal import Journal
 
     Step = Dict[str, Any]
 
@@ -41,8 +42,9 @@ def rollback(change: Change, run: str, force: bool = False) -> Dict[str, Any]:
     if not steps:
         return {"steps_back": 0, "msg": "already taken back by %s" % by if by else "changed nothing here"}
     irreversible = [_line(step, reason) for step in steps for reason in [_irreversible(step)] if reason]
-    outgrown = set() if force else _outgrown(journal, steps)
-    conflicts = [] if force else _conflicts(change, journal, steps)
+    others = Others(journal, steps, change.journal.run)
+    outgrown = set() if force else _outgrown(journal, steps, others)
+    conflicts = [] if force else _conflicts(change, journal, steps, others)
     if conflicts:
         raise ModuleFailure(
             "nothing was taken back: %s. Look at them; --force sets them back all the same" % "; ".join(conflicts),
@@ -52,7 +54,7 @@ def rollback(change: Change, run: str, force: bool = False) -> Dict[str, Any]:
     if not change.check:
         journal.undone(change.journal.run)
         owed.forget(run)
-    return {"steps_back": done, "irreversible": irreversible, "left": sorted(outgrown)}
+    return {"steps_back": done, "irreversible": irreversible, "left": sorted(outgrown), "started": others.started}
 
 
 def _in_effect(journal: Journal) -> Journal:
@@ -106,9 +108,12 @@ def _irreversible(step: Step) -> Optional[str]:
     return kind_named(step["kind"]).irreversible(step["before"])
 
 
-def _conflicts(change: Change, journal: Journal, steps: List[Step]) -> List[str]:
-    """What is in no state that the run knows: as it left it, or on the way back that a rollback cut short has begun."""
-    found, seen = [], _in_flux(change, journal)
+def _conflicts(change: Change, journal: Journal, steps: List[Step], others: Others) -> List[str]:
+    """What is in no state that the run knows: as it left it, or on the way back that a rollback cut short has begun;
+
+    and what another run changed between two steps of this one, which it did not know of.
+    """
+    found, seen = [], others.in_flux()
     for step in reversed(steps):
         name = (step["kind"], step["name"])
         if name in seen or step["after"] is None:
@@ -117,25 +122,10 @@ def _conflicts(change: Change, journal: Journal, steps: List[Step]) -> List[str]
         seen.update(kind_named(step["kind"]).brings_along(step["before"]))
         same = [other for other in steps if (other["kind"], other["name"]) == name]
         if step["finished"] and not any(_is_known(change, journal, other) for other in same):
-            found.append(_line(step, _who(change, journal, step)))
+            found.append(_line(step, others.since(same) or others.between(same) or "changed by somebody else since"))
+        elif others.between(same):
+            found.append(_line(step, str(others.between(same))))
     return found
-
-
-def _in_flux(change: Change, journal: Journal) -> Set[Any]:
-    """What a rollback was just setting back when it was killed."""
-    return {
-        (step["kind"], step["name"])
-        for later in _later(change, journal)
-        for step in later.steps()
-        if step["module"] == "rollback" and not step["finished"]
-    }
-
-
-def _later(change: Change, journal: Journal) -> List[Journal]:
-    """The journals of later runs that were not taken back, the last one first."""
-    runs = [run for run in journal.runs() if run > journal.run and run != change.journal.run]
-    found = [Journal(run, journal.host, root=journal.root) for run in reversed(runs)]
-    return [later for later in found if not later.undone_by()]
 
 
 def _is_known(change: Change, journal: Journal, step: Step) -> bool:
@@ -147,15 +137,7 @@ def _is_known(change: Change, journal: Journal, step: Step) -> bool:
     return as_left or kind.same(now, kind.load(step["before"], journal))
 
 
-def _who(change: Change, journal: Journal, step: Step) -> str:
-    """Who has changed it since, as far as the journals know."""
-    for later in _later(change, journal):
-        if any((other["kind"], other["name"]) == (step["kind"], step["name"]) for other in later.steps()):
-            return "changed by run %s since, which could be taken back first" % later.run
-    return "changed by somebody else since"
-
-
-def _outgrown(journal: Journal, steps: List[Step]) -> Set[str]:
+def _outgrown(journal: Journal, steps: List[Step], others: Others) -> Set[str]:
     """Directories that the run made, and in which there are files that came after it: they stay, as nobody gave leave
 
     to take those files away.
@@ -166,7 +148,8 @@ def _outgrown(journal: Journal, steps: List[Step]) -> Set[str]:
         step["name"]
         for step in steps
         if step["kind"] == "file" and step["before"]["type"] == "absent" and os.path.isdir(step["name"])
-        and not os.path.islink(step["name"]) and _holds_newer(step["name"], journal.ended(), names)
+        and not os.path.islink(step["name"])
+        and (_holds_newer(step["name"], journal.ended(), names) or others.files_in(step["name"], step["time"]) - names)
     }  # fmt: skip
 
 
