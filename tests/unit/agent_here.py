@@ -8,7 +8,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from wxops.agent import wire
@@ -20,7 +20,8 @@ ANSWER_S = 10
 class AgentHere:
     """Reads frames as an agent on a host does. Its module files are those of this process."""
 
-    def __init__(self, patience: float = 30, check: bool = True, verbose: bool = False, run: str = "r") -> None:
+    def __init__(self, patience: float = 30, check: bool = True, verbose: bool = False, run: str = "r",
+                 within: Sequence[str] = ()) -> None:  # fmt: skip
         to_agent, self._to_agent = os.pipe()
         self._from_agent, from_agent = os.pipe()
         reader = Reader(os.fdopen(to_agent, "rb"), Link(from_agent), lambda _: None)
@@ -30,7 +31,8 @@ class AgentHere:
         self.session = reader.session
         for thread in self._threads:
             thread.start()
-        self.send(wire.CONFIGURE, run=run, host="here", about={"run": run}, check=check, verbose=verbose,
+        about = {"run": run, "within": list(within)}
+        self.send(wire.CONFIGURE, run=run, host="here", about=about, check=check, verbose=verbose,
                   lock=not check, patience=patience)  # fmt: skip
         self.hello = json.loads(self.next(wire.HELLO))
 

@@ -151,3 +151,8 @@ def test_no_other_path_can_be_asked_for(project: Project) -> None:
     code, results = project.play("- {name: ask, async_status: {jid: ../secret, mode: cleanup}}")
     assert (code, results["ask"]["msg"]) == (2, "could not find job")
     assert (project.directory / "secret").exists()
+
+
+def test_nobody_waits_for_a_job_so_a_run_that_it_starts_does_not_work_below_its_own(project: Project) -> None:
+    _, results = project.play("- {name: job, shell: 'echo ${WXOPS_WITHIN-none}', async: 30, poll: 1}")
+    assert results["job"]["stdout"] == "none"

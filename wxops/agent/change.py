@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wxops.agent.content import Content
     from wxops.agent.deadline import Deadline
     from wxops.agent.journal import Journal
+    from wxops.agent.lock import Below
     from wxops.agent.process import Completed, Running
     from wxops.agent.resources import State
 
@@ -107,18 +108,21 @@ class Change(Files):
         journaled: bool = True,
         hidden: bool = False,
         first: Optional[Callable[[], None]] = None,
+        below: Optional[Below] = None,
     ) -> None:
         """stop: set when the controller is gone; link: brings content and takes it away, shows output;
 
         running: where a command that Ctrl-C may end is put; inverse: the task's `rollback:`;
         journaled: False for a task that says `changed_when: false`, whose commands are only questions;
         hidden: a secret is in it, so a rollback is not to show what it takes back;
-        first: called before the first step, to keep what is to follow the change.
+        first: called before the first step, to keep what is to follow the change;
+        below: lets the runs that a command starts work on this host while the command lasts.
         """
         self.view, self.journal, self.check = view, journal, check
         self.task, self.module = task, module
         self.link, self.running, self._stop = link, running, stop
         self.inverse, self.journaled, self.hidden, self._first = inverse, journaled, hidden, first
+        self._below = below
         self.changed = False
         self.diffs: List[Dict[str, str]] = []
         self.steps: Dict[int, str] = {}  # journal entries -> kind
@@ -175,9 +179,11 @@ class Change(Files):
         self.stop_if_asked()
         step = self.begin("command", shown, {"rollback": self.inverse}, None) if self.journaled else None
         self.changed = True
-        done = run(argv, output=self.link.output, running=self.running, **options)
-        if step is not None:
-            self.journal.done(step)
+        with self._below.waiting() if self._below else contextlib.nullcontext():
+            environment = self._below.environment if self._below else None
+            done = run(argv, output=self.link.output, running=self.running, environment=environment, **options)
+            if step is not None:
+                self.journal.done(step)
         return done
 
     def begin(self, kind: str, name: str, before: State, after: Any) -> int:

@@ -17,7 +17,7 @@ from wxops.agent.change import Change, Link, View
 from wxops.agent.content import SMALL, Content
 from wxops.agent.failure import ModuleFailure, Stopped
 from wxops.agent.journal import Journal
-from wxops.agent.lock import HostLock
+from wxops.agent.lock import Below, HostLock, described
 from wxops.agent.process import Running
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ class Session:
         self.journal = Journal("none")
         self.check = False
         self._locks, self._holder = False, {}  # type: bool, Dict[str, Any]
+        self._below: Optional[Below] = None
         self.patience = PATIENCE_S
         self._link = Link()
         self._host = ""
@@ -148,9 +149,10 @@ class Session:
             "boot_id": _boot_id(), "holder": None, "time": time.time(),
         }  # fmt: skip
         self._locks, self._holder = about["lock"], dict(about["about"], run=about["run"])
+        self._below = Below(self.lock, self._holder, self._stop.is_set)
         if self._locks:
             try:
-                hello["holder"] = self.lock.take(self._holder)
+                hello["holder"] = self.lock.take(self._holder, self._stop.is_set)
             except OSError as error:
                 hello["warning"] = "no lock: %s cannot be written (%s)" % (self.lock.path, error.strerror)
         left = owed.of_host(about["host"])
@@ -161,22 +163,23 @@ class Session:
     def _task(self, task: Dict[str, Any]) -> None:
         """Run a module for each item; an item that fails does not stop the others, as in Ansible's loops."""
         work = self._run if task.get("async") is None else self._start_job
-        other = self._other_run(task)
         for index, arguments in enumerate(task["items"]):
             started = time.time()
+            other = self._other_run(task)
             result = work(task, arguments) if other is None else _held_by(other)
             self._link.pass_over()
             result["ms"] = round((time.time() - started) * 1000, 1)
             self._send(wire.RESULT, _answer(index, result))
+        self.lock.lend()
         self._send(wire.DONE)
 
     def _other_run(self, task: Dict[str, Any]) -> Optional[Dict[str, Any]]:
-        """Who else's run holds this host, which the task is to change."""
+        """Who else's run holds this host, which the task is to change; if none does, none changes it until DONE."""
         changes = not task.get("check", self.check) and task.get("journaled", True)
         if not (self._locks or changes):
             return None
         try:
-            return self.lock.take(self._holder)
+            return self.lock.take(self._holder, self._stop.is_set) or self.lock.turn(self._stop.is_set)
         except OSError:
             return None  # HELLO has warned; where no lock can be, no journal can, and so no change
 
@@ -198,6 +201,7 @@ class Session:
 
         def work() -> Dict[str, Any]:
             self._stop, self.running, self._link = job.stop, job.running, jobs.Link(contents)
+            self._below = None  # nobody waits for a job, so nobody works below it
             self.journal = self.journal.for_child()
             return dict(self._run(task, arguments), _commands=sorted(self._commands))
 
@@ -221,6 +225,7 @@ class Session:
             self.view if check == self.check else View(), self.journal, check=check, stop=stop, task=task["task"],
             module=task["module"], link=self._link, running=running, inverse=task.get("rollback"),
             journaled=task.get("journaled", True), hidden=task.get("hidden", False), first=self._noting(task),
+            below=self._below,
         )  # fmt: skip
         result: Dict[str, Any] = {}
         try:
@@ -283,8 +288,7 @@ def _with_paths_expanded(function: Any, arguments: Dict[str, Any]) -> Dict[str, 
 
 
 def _held_by(other: Dict[str, Any]) -> Dict[str, Any]:
-    who = tuple(other.get(key, "?") for key in ("run", "user", "controller", "started"))
-    message = "another run holds this host: %s of %s on %s, since %s: wait for it to end" % who
+    message = "another run holds this host: %s: wait for it to end" % described(other)
     return {"changed": False, "failed": True, "msg": message}
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import wxops
+from wxops.agent.lock import WITHIN
 from wxops.engine.events import Event, Output, Recap, as_json
 from wxops.errors import InputError
 
@@ -37,12 +38,17 @@ def runs_directory(project: Path | None) -> Path:
 
 
 def describe(run: str, playbooks: Sequence[Path], **more: Any) -> dict[str, Any]:
-    """Who runs what, for the record here and the journals on the hosts."""
+    """Who runs what, for the record here and the journals on the hosts.
+
+    `within`, if there: the runs whose commands this one was started by, the outermost first.
+    """
+    within = [word for word in os.environ.get(WITHIN, "").split(":") if RUN_ID.fullmatch(word)]
     return {
         "run": run, "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "user": getpass.getuser(),
         "controller": socket.gethostname(), "wxops": wxops.__version__,
         "playbooks": [str(path) for path in playbooks],
-        "revision": revision(playbooks[0].parent) if playbooks else None, **more,
+        "revision": revision(playbooks[0].parent) if playbooks else None,
+        **({"within": within} if within else {}), **more,
     }  # fmt: skip
 
 
