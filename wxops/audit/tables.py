@@ -1,0 +1,327 @@
+"""The tables of compat.yaml as typed rows; each row knows its source, and whether it may fail an audit."""
+
+from __future__ import annotations
+
+import calendar
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+import msgspec
+import yaml
+
+from wxops.audit.versions import Version
+from wxops.errors import InputError
+
+FILE = Path(__file__).parent / "data" / "compat.yaml"
+T = TypeVar("T")
+Status = Literal["verified", "secondary", "unverified"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What each row has. status: its table's where it has none of its own."""
+
+    status: Status = "verified"
+    note: str = ""
+
+    @property
+    def certain(self) -> bool:
+        """Whether an audit may fail by it."""
+        return self.status == "verified"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CudaFloor(Row):
+    """The oldest driver that runs programs of a CUDA major release."""
+
+    cuda_major: int
+    min_driver_linux: Version
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundledDriver(Row):
+    """The driver that a toolkit was released with: it has all that the toolkit can use."""
+
+    cuda: Version
+    update: str
+    driver: Version | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture(Row):
+    """A GPU architecture, its compute capabilities, and the toolkits and driver branches that know it."""
+
+    arch: str
+    cc: tuple[Version, ...]
+    cuda_first: Version | None = None
+    cuda_last: Version | None = None
+    driver_last_branch: Version | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CudnnCuda:
+    """What one cuDNN release needs with one CUDA major. cc: compute capabilities; where cc_min is given, all above."""
+
+    major: int
+    minors: tuple[str, ...]
+    min_driver: Version
+    cc: tuple[Version, ...] = ()
+    cc_min: Version | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cudnn(Row):
+    """One cuDNN release."""
+
+    version: Version
+    cuda: tuple[CudnnCuda, ...]
+    also: tuple[Version, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchBuild:
+    """One official build of a PyTorch release, and the libraries that it was built with."""
+
+    cuda: Version
+    cudnn: Version | None = None
+    nccl: Version | None = None
+    channel: str = ""
+    pypi_default: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchRelease(Row):
+    """A PyTorch release. python: the oldest and the newest that it supports."""
+
+    torch: Version
+    builds: tuple[TorchBuild, ...]
+    python: tuple[Version, Version] | None = None
+    python_experimental: Version | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchCode(Row):
+    """For which GPUs the official builds hold machine code (sass), and from which on code to compile (ptx)."""
+
+    torch: tuple[Version, ...]
+    cuda: Version
+    sass: tuple[Version, ...]
+    ptx: Version | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature(Row):
+    """From which compute capability on GPUs have a feature."""
+
+    feature: str
+    min_cc: Version
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriverBranch(Row):
+    """A driver branch. kind: LTSB, PB (production), NFB (new features); eol: a day or a month."""
+
+    branch: Version
+    kind: str
+    eol: str
+    latest_seen: Version | None = None
+
+    @property
+    def ends(self) -> date:
+        return last_day(self.eol)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Xid(Row):
+    """An XID error. action: what to do at once; investigate: what to do if it comes again."""
+
+    code: int
+    mnemonic: str
+    description: str
+    action: str | None
+    investigate: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NvmlError(Row):
+    """What an error of the management library means, and what mends it."""
+
+    error: str
+    text: str
+    fix: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OsLife(Row):
+    """An operating system's release. eol: of free security updates; extended: of those under other terms."""
+
+    os: str
+    version: Version
+    eol: str
+    extended: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmdDriver(Row):
+    """The ROCm releases that a release of AMD's driver is for."""
+
+    driver: Version
+    rocm: tuple[Version, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmdModule(Row):
+    """Which release of AMD's driver a version of the amdgpu kernel module is from."""
+
+    module: Version
+    driver: Version
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForwardCompat:
+    """Which cuda-compat packages work over which driver branches. rows: by package; C, NA or X for each column."""
+
+    source: str
+    driver_columns: tuple[str, ...]
+    driver_native_cuda: dict[str, Version]
+    rows: dict[str, tuple[Literal["C", "NA", "X"], ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeprecatedName:
+    """A variable that has another name since a PyTorch release."""
+
+    name: str
+    use: str
+    from_torch: Version
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllocConf:
+    """What PyTorch's allocator takes in PYTORCH_ALLOC_CONF."""
+
+    source: str
+    bool_keys: tuple[str, ...]
+    number_keys: tuple[str, ...]
+    minimum: dict[str, int]
+    fraction_keys: tuple[str, ...]
+    other_keys: tuple[str, ...]
+    backends: tuple[str, ...]
+    deprecated_name: DeprecatedName
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return (*self.bool_keys, *self.number_keys, *self.fraction_keys, *self.other_keys)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """All tables. sources: the table's key -> where it stands; collected: when they were read."""
+
+    collected: date
+    sources: Mapping[str, str]
+    cuda_floors: tuple[CudaFloor, ...]
+    bundled_drivers: tuple[BundledDriver, ...]
+    architectures: tuple[Architecture, ...]
+    cudnn: tuple[Cudnn, ...]
+    first_cudnn_of_cuda13: Version
+    torch: tuple[TorchRelease, ...]
+    torch_code: tuple[TorchCode, ...]
+    torch_code_aarch64: tuple[TorchCode, ...]
+    features: tuple[Feature, ...]
+    driver_branches: tuple[DriverBranch, ...]
+    forward_compat: ForwardCompat
+    xids: tuple[Xid, ...]
+    nvml_errors: tuple[NvmlError, ...]
+    replays_per_minute: float
+    alloc_conf: AllocConf
+    os_lifecycle: tuple[OsLife, ...]
+    amd: tuple[AmdDriver, ...]
+    amd_modules: tuple[AmdModule, ...]
+
+    @staticmethod
+    @functools.cache
+    def load() -> Tables:
+        """The tables that wxops brings."""
+        return read(FILE)
+
+
+# Where each table stands in the file, as keys from its top.
+PLACES = {
+    "cuda_floors": "cuda_minor_version_compat.rows",
+    "bundled_drivers": "cuda_toolkit_bundled_driver.rows",
+    "architectures": "architectures.rows",
+    "cudnn": "cudnn.rows",
+    "first_cudnn_of_cuda13": "cudnn.first_cuda13.version",
+    "torch": "pytorch.rows",
+    "torch_code": "pytorch.arch_lists.rows",
+    "torch_code_aarch64": "pytorch.arch_lists.aarch64_rows",
+    "features": "features_by_cc.rows",
+    "driver_branches": "driver_branches.rows",
+    "forward_compat": "forward_compat",
+    "xids": "xid.rows",
+    "nvml_errors": "nvml_errors.rows",
+    "replays_per_minute": "pcie.replays_per_minute",
+    "alloc_conf": "alloc_conf",
+    "os_lifecycle": "os_lifecycle.rows",
+    "amd": "amd.rows",
+    "amd_modules": "amd.modules.rows",
+    "collected": "collected",
+}
+
+
+def read(path: Path) -> Tables:
+    """The tables of a file. Raises InputError that names the key which cannot be taken."""
+    raw = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    values: dict[str, Any] = {}
+    for name, place in PLACES.items():
+        values[name] = _with_status(raw, place.split("."), path)
+    values["sources"] = {key: value.get("source", "") for key, value in raw.items() if isinstance(value, dict)}
+    return convert(values, Tables, path, PLACES)
+
+
+def convert(values: Any, kind: type[T], path: Path | str, places: Mapping[str, str] | None = None) -> T:
+    """Plain values as a typed one. Raises InputError with the file and the key that is wrong.
+
+    places: what a key at the top is called in the file.
+    """
+    try:
+        return msgspec.convert(values, kind, dec_hook=_version)
+    except msgspec.ValidationError as error:
+        what, _, place = str(error).partition(" - at `$.")
+        key = re.match(r"\w*", place)[0]  # type: ignore[index]
+        where = (places or {}).get(key, key) + place[len(key) :].rstrip("`")
+        raise InputError(f"{where or 'the file'}: {what}", where=str(path)) from None
+
+
+def _version(kind: type, value: Any) -> Any:
+    if kind is Version and isinstance(value, str):
+        return Version(value)
+    raise ValueError(f"{value!r} is not a version in quotes")
+
+
+def _with_status(raw: Mapping[str, Any], keys: list[str], path: Path) -> Any:
+    """What stands at the keys; rows without a status get that of the table around them."""
+    here, status = raw, "verified"
+    for key in keys:
+        if not isinstance(here, Mapping) or key not in here:
+            raise InputError(f"{'.'.join(keys)}: {key} is not there", where=str(path))
+        status = here.get("status", status)
+        here = here[key]
+    if isinstance(here, list):
+        return [{"status": status, **cast(dict[str, Any], row)} if isinstance(row, dict) else row for row in here]
+    return here
+
+
+def last_day(text: str) -> date:
+    """2026-02 is the last of February; a whole date is itself."""
+    parts = [int(part) for part in text.split("-")]
+    if len(parts) == 3:
+        return date(*parts)
+    year, month = parts
+    return date(year, month, calendar.monthrange(year, month)[1])
