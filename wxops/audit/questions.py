@@ -1,0 +1,112 @@
+"""What rules ask of the tables: the driver that a CUDA release needs, a GPU's architecture, the best branch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wxops.audit.knowledge import Knowledge
+from wxops.audit.record import HostRecord
+from wxops.audit.tables import Architecture, CudaFloor, DriverBranch, TorchBuild, TorchCode, TorchRelease
+from wxops.audit.versions import Version, version
+
+PREFERRED = ("LTSB", "PB", "NFB")
+
+
+def driver_of(host: HostRecord) -> Version | None:
+    """The version of the driver that answers, else that of the loaded module."""
+    told = host.nvidia.driver_version.value if host.nvidia else None
+    return version(told) or version(host.nvidia_module.version if host.nvidia_module else None)
+
+
+def driver_cuda(host: HostRecord) -> Version | None:
+    """The newest CUDA release that the driver knows."""
+    return version(host.nvidia.cuda_version.value) if host.nvidia else None
+
+
+def compute_capabilities(host: HostRecord) -> tuple[Version, ...]:
+    """Those of the host's NVIDIA GPUs, each once, the oldest first."""
+    return tuple(sorted({found for gpu in host.gpus if (found := version(gpu.compute_capability.value))}))
+
+
+def cuda_floor(known: Knowledge, cuda: Version) -> CudaFloor | None:
+    """The oldest driver for a CUDA major release."""
+    return next((row for row in known.tables.cuda_floors if row.cuda_major == cuda.major), None)
+
+
+def released_with(known: Knowledge, cuda: Version) -> Version | None:
+    """The driver that the first release of a toolkit came with: from it on, nothing of the toolkit is missing."""
+    rows = [row.driver for row in known.tables.bundled_drivers if row.cuda.first(2) == cuda.first(2) and row.driver]
+    return min(rows, default=None)
+
+
+def architecture_of(known: Knowledge, cc: Version) -> tuple[Architecture, bool] | None:
+    """A GPU's architecture, and whether the table has just its compute capability, not only one of its family."""
+    rows = known.tables.architectures
+    for row in rows:
+        if cc in row.cc:
+            return row, row.certain
+    family = [row for row in rows if any(each.major == cc.major and each <= cc for each in row.cc)]
+    return (family[-1], False) if family else None
+
+
+def last_branch(known: Knowledge, ccs: Iterable[Version]) -> tuple[Version, Architecture] | None:
+    """The newest driver branch that still knows all these GPUs, where there is such an end."""
+    found = [row for cc in ccs if (row := architecture_of(known, cc))]
+    ends = [(row.driver_last_branch, row) for row, _ in found if row.driver_last_branch]
+    return min(ends, key=lambda end: end[0], default=None)
+
+
+def branch_of(known: Knowledge, driver: Version) -> DriverBranch | None:
+    return next((row for row in known.tables.driver_branches if row.branch.major == driver.major), None)
+
+
+def best_branch(known: Knowledge, host: HostRecord, at_least: Version | None = None) -> DriverBranch | None:
+    """The branch to upgrade to: alive today, long-lived first, and one that still knows the host's GPUs."""
+    limit = last_branch(known, compute_capabilities(host))
+    rows = [
+        row
+        for row in known.tables.driver_branches
+        if row.ends >= known.today
+        and (at_least is None or row.branch.major >= at_least.major)
+        and (limit is None or row.branch <= limit[0])
+    ]
+    return min(rows, key=lambda row: (PREFERRED.index(row.kind), -row.ends.toordinal()), default=None)
+
+
+def driver_upgrade(known: Knowledge, host: HostRecord, at_least: Version) -> str:
+    """The upgrade in words, with the version, its branch, and until when that is kept up."""
+    branch = best_branch(known, host, at_least)
+    if branch is None:
+        limit = last_branch(known, compute_capabilities(host))
+        if limit and limit[0].major < at_least.major:
+            return (
+                f"no driver after branch {limit[0]} knows {limit[1].arch} GPUs: use software for CUDA "
+                f"{limit[1].cuda_last or limit[1].cuda_first}, or another GPU"
+            )
+        return f"upgrade the driver to {at_least} or later, then reboot"
+    to = at_least if branch.branch.major == at_least.major else branch.latest_seen or branch.branch
+    kept_up = f"branch {branch.branch} {branch.kind}, alive until {branch.eol}"
+    return f"upgrade the driver to {to} or later ({kept_up}), then reboot"
+
+
+def torch_release(known: Knowledge, torch: Version) -> TorchRelease | None:
+    return next((row for row in known.tables.torch if torch.starts_with(row.torch)), None)
+
+
+def torch_build(known: Knowledge, torch: Version, cuda: Version) -> TorchBuild | None:
+    """The official build of a PyTorch release for a CUDA release."""
+    release = torch_release(known, torch)
+    return next((each for each in release.builds if each.cuda.first(2) == cuda.first(2)), None) if release else None
+
+
+def torch_code(known: Knowledge, torch: Version, cuda: Version, machine: str) -> TorchCode | None:
+    """For which GPUs an official build holds code, by the machine's architecture (x86_64, aarch64)."""
+    rows = known.tables.torch_code_aarch64 if machine == "aarch64" else known.tables.torch_code
+    return next(
+        (
+            row
+            for row in rows
+            if any(torch.starts_with(each) for each in row.torch) and row.cuda.first(2) == cuda.first(2)
+        ),
+        None,
+    )
