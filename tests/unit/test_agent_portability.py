@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import wxops.agent
+from wxops.transport.package import CARRIED
 
 AGENT = Path(wxops.agent.__file__).parent
 FILES = sorted(AGENT.rglob("*.py"))
@@ -84,11 +86,19 @@ def test_syntax_is_that_of_the_oldest_python(path: Path) -> None:
     parsed(path)
 
 
+@pytest.mark.parametrize("name", sorted(CARRIED))
+def test_what_it_carries_is_one_file_for_the_oldest_python_and_its_standard_library(name: str) -> None:
+    found = importlib.util.find_spec(name.removesuffix(".py"))
+    assert found is not None and found.origin is not None
+    tree = parsed(Path(found.origin))
+    assert {module.partition(".")[0] for module, _ in imported(tree)} <= sys.stdlib_module_names - NEWER - GONE
+
+
 @pytest.mark.parametrize("path", FILES, ids=id_of)
 def test_imports_are_the_standard_library_or_the_agent_itself(path: Path) -> None:
     for module, _ in imported(parsed(path)):
         top = module.partition(".")[0]
-        own = module == "wxops.agent" or module.startswith("wxops.agent.")
+        own = module == "wxops.agent" or module.startswith("wxops.agent.") or f"{module}.py" in CARRIED
         assert own or top in sys.stdlib_module_names, f"{module} is not on every host"
         assert own or not {module, top} & (NEWER | GONE), f"not every Python since {OLDEST} has {module}"
 

@@ -51,6 +51,17 @@ def test_a_host_is_sent_all_that_a_module_imports(module: str, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
 
 
+def test_the_binding_of_nvml_travels_with_the_module_that_asks_for_it_and_with_no_other(tmp_path: Path) -> None:
+    assert [module for module in MODULES if package.CARRIED & package.module_files(module)] == ["gpu_facts"]
+    assert not package.CARRIED & package.core()
+    for compiled in (True, False):
+        (tmp_path / "0").write_bytes(package.pack(package.core() | package.module_files("gpu_facts"), compiled))
+        text = IMPORT_FROM_MEMORY + "import pynvml\nprint(pynvml.__loader__ is importer, pynvml.NVML_ERROR_GPU_IS_LOST)"
+        argv = [sys.executable, "-IS", "-c", text, "gpu_facts", str(package.AGENT / "loader.py"), "0"]
+        done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.stdout == "True 15\n", done.stderr
+
+
 def test_sources_arrive_as_they_are() -> None:
     files = files_in(package.pack(package.core(), False))
     assert files["wxops/agent/main.py"] == (package.AGENT / "main.py").read_bytes()

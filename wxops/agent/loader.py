@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 
 class MemoryImporter:
-    """Finds `wxops.*` among files held in memory: path in the package tree -> source (.py) or bytecode (.pyc).
+    """Finds modules among files held in memory: path in the package tree -> source (.py) or bytecode (.pyc).
 
+    All of `wxops.*`, and libraries that came along (transport/package.py: CARRIED), before any that the host has.
     A finder and a loader by its methods alone: their base classes in importlib.abc take 10 ms to import.
     """
 

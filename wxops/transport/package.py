@@ -17,10 +17,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import wxops.agent
+from wxops.errors import WxopsError
 
 AGENT = Path(wxops.agent.__file__).parent
 CORE = ("main.py", "modules/__init__.py", "resources/__init__.py", "resources/file.py")
 IMPORT = re.compile(r"from (wxops\.agent[\w.]*) import (\([^)]*\)|[\w, ]+)")
+CARRIED = frozenset({"pynvml.py"})
+"""Libraries of one file of pure Python that travel with the files that import them: no host needs to have them."""
+IMPORT_CARRIED = re.compile(r"^ *import (\w+)", re.MULTILINE)
 FIRST_ARGUMENT = re.compile(r'\(\s*"(\w+)"')
 TAKES_KIND = ("set", "act", "state", "begin", "kind_named")  # the calls whose first argument is a kind
 _packing = threading.Lock()
@@ -57,18 +61,34 @@ def pack(names: frozenset[str], compiled: bool) -> bytes:
 @functools.cache
 def _pack(names: frozenset[str], compiled: bool) -> bytes:
     content = _bytecode if compiled else _source
-    files = {f"wxops/agent/{name}{'c' if compiled else ''}": content(name) for name in sorted(names)}
+    files = {_path_there(name) + ("c" if compiled else ""): content(name) for name in sorted(names)}
     index = json.dumps({path: len(data) for path, data in files.items()}).encode()
     return zlib.compress(b"\n".join([index, b"".join(files.values())]))
 
 
+def _path_there(name: str) -> str:
+    return name if name in CARRIED else f"wxops/agent/{name}"
+
+
+def _path_here(name: str) -> Path:
+    return _installed(name) if name in CARRIED else AGENT / name
+
+
+@functools.cache
+def _installed(name: str) -> Path:
+    found = importlib.util.find_spec(name.removesuffix(".py"))
+    if found is None or found.origin is None:
+        raise WxopsError(f"{name} is not installed beside wxops, and hosts need it", fix="pip install nvidia-ml-py")
+    return Path(found.origin)
+
+
 def _source(name: str) -> bytes:
-    return (AGENT / name).read_bytes()
+    return _path_here(name).read_bytes()
 
 
 def _bytecode(name: str) -> bytes:
     """Without docstrings and asserts; kept where Python itself keeps such: __pycache__/NAME.cpython-311.opt-2.pyc."""
-    source = AGENT / name
+    source = _path_here(name)
     status = source.stat()
     header = importlib.util.MAGIC_NUMBER + struct.pack("<3L", 0, int(status.st_mtime) & 0xFFFFFFFF, status.st_size)
     cache = Path(importlib.util.cache_from_source(source, optimization=2))
@@ -76,7 +96,8 @@ def _bytecode(name: str) -> bytes:
         kept = cache.read_bytes()
         if kept.startswith(header):
             return kept[len(header) :]
-    code = marshal.dumps(compile(_source(name), f"<wxops>/agent/{name}", "exec", dont_inherit=True, optimize=2))
+    shown = f"<wxops>/{_path_there(name).removeprefix('wxops/')}"
+    code = marshal.dumps(compile(_source(name), shown, "exec", dont_inherit=True, optimize=2))
     with contextlib.suppress(OSError):  # a folder of the system's, in which this user may not write
         cache.parent.mkdir(exist_ok=True)
         draft = cache.with_suffix(f".{os.getpid()}")
@@ -93,6 +114,8 @@ def _all_files() -> frozenset[str]:
 @functools.cache
 def _neighbours(name: str) -> frozenset[str]:
     """What a file of the agent needs: files that it imports, kinds of resource that it asks for by name, packages."""
+    if name in CARRIED:
+        return frozenset()
     source = _source(name).decode()
     calls = (call for call in FIRST_ARGUMENT.finditer(source) if source.endswith(TAKES_KIND, 0, call.start()))
     found = {f"resources/{call[1]}.py" for call in calls}
@@ -103,7 +126,8 @@ def _neighbours(name: str) -> frozenset[str]:
         found.add(f"{base}/__init__.py")
     parts = name.split("/")
     found |= {"/".join([*parts[:depth], "__init__.py"]) for depth in range(len(parts))}
-    return frozenset(found & _all_files())
+    carried = CARRIED & {f"{module}.py" for module in IMPORT_CARRIED.findall(source)}
+    return frozenset(found & _all_files()) | carried
 
 
 def _closure(names: Iterable[str]) -> set[str]:

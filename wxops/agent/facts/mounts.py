@@ -10,16 +10,17 @@ import json
 import os
 import re
 import select
-import signal
 import stat
 import time
-from contextlib import suppress
 from errno import EACCES
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from typing import Any, Dict, List, Tuple
+from wxops.agent.apart import abandon, fork_apart
 
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List
+
+    from wxops.agent.apart import Write
     from wxops.agent.facts.host import Host
 
     Answers = Dict[str, Dict[str, Any]]
@@ -104,7 +105,7 @@ def rooms_within(root: str, names: List[str], timeout: float) -> Answers:
     waiting = {}
     poll = select.poll()  # select() itself knows no descriptor above 1023
     for mount in names:
-        pid, pipe = _child(root + mount)
+        pid, pipe = fork_apart(_room_of(root + mount))
         waiting[pipe] = (mount, pid)
         poll.register(pipe, select.POLLIN)
     deadline = time.monotonic() + timeout
@@ -117,21 +118,8 @@ def rooms_within(root: str, names: List[str], timeout: float) -> Answers:
     return answers
 
 
-def _child(path: str) -> Tuple[int, int]:
-    """A child that writes the room at `path` to a pipe. It keeps nothing else of ours open: it may live for ever."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid:
-        os.close(writing)
-        return pid, reading
-    try:
-        os.dup2(writing, 0)
-        for number in os.listdir("/proc/self/fd"):
-            with suppress(OSError):  # the descriptor that listed them is closed by now
-                os.closerange(max(1, int(number)), int(number) + 1)
-        os.write(0, json.dumps(room(path)).encode())
-    finally:
-        os._exit(0)
+def _room_of(path: str) -> Callable[[Write], object]:
+    return lambda write: write(json.dumps(room(path)).encode())
 
 
 def _answer(pipe: int, pid: int) -> Dict[str, Any]:
@@ -143,8 +131,6 @@ def _answer(pipe: int, pid: int) -> Dict[str, Any]:
 
 
 def _abandon(pipe: int, pid: int) -> Dict[str, Any]:
-    """It ends when the kernel lets go of it; until then nobody waits for it."""
     os.close(pipe)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, os.WNOHANG)
+    abandon(pid)
     return {"note": "Could not get extra information due to timeout"}

@@ -1,0 +1,74 @@
+"""Reading hosts for an audit: one agent a host, one module, all at once, and nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from wxops.audit.record import SCHEMA, HostRecord
+from wxops.engine.become import become_for
+from wxops.engine.connections import Connections
+from wxops.engine.options import RunOptions
+from wxops.errors import HostUnreachable, WxopsError
+from wxops.playbook.inventory import Inventory
+from wxops.playbook.plays import Common
+from wxops.playbook.templating import Templar
+from wxops.transport.agent import RunIdentity
+
+MODULE, FACT = "gpu_facts", "gpu"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why there is no record of a host. unreachable: no session with it could be had, or the one there was is gone."""
+
+    what: str
+    unreachable: bool = False
+
+
+def collect(
+    inventory: Inventory, hosts: Sequence[str], options: RunOptions, arguments: Mapping[str, Any] | None = None
+) -> Iterator[tuple[str, HostRecord | Problem]]:
+    """Read all hosts at once; they come in the order of `hosts`, each as soon as those before it have come.
+
+    arguments: those of the module gpu_facts. The agents check only: no lock, no journal.
+    """
+    connections = Connections(RunIdentity("audit", check=True), options)
+
+    def ask(host: str) -> tuple[str, HostRecord | Problem]:
+        templar = Templar({**inventory.variables(host), **options.extra_vars}, vault=options.vault)
+        try:
+            become = become_for(Common(), templar, templar.namespace(), options)
+            with connections.agent(host, templar.namespace(), become) as agent:
+                ((_, result),) = agent.run(MODULE, [dict(arguments or {})], task="audit")
+        except HostUnreachable as error:
+            return host, Problem(str(error), unreachable=True)
+        except WxopsError as error:
+            return host, Problem(str(error))
+        return host, record_of(host, result)
+
+    try:
+        with ThreadPoolExecutor(max(1, min(options.forks, len(hosts)))) as pool:
+            yield from pool.map(ask, hosts)
+    finally:
+        connections.close()
+
+
+def record_of(host: str, result: Mapping[str, Any]) -> HostRecord | Problem:
+    """The record in a module's result. What a host makes up is a problem of that host, with the place in the record."""
+    if result.get("failed"):
+        return Problem(f"{MODULE} failed: {result.get('msg', 'it does not say why')}")
+    facts = result.get("ansible_facts")
+    found = facts.get(FACT) if isinstance(facts, Mapping) else None
+    if not isinstance(found, Mapping):
+        return Problem(f"{MODULE} gave no record")
+    if found.get("schema", SCHEMA) != SCHEMA:
+        return Problem(f"its record has schema {found['schema']}, and this wxops reads {SCHEMA}")
+    try:
+        return msgspec.convert({**found, "host": host}, HostRecord)
+    except msgspec.ValidationError as error:
+        return Problem(f"its record does not hold together: {error}")
