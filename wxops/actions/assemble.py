@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wxops.agent.arguments import Mode, Path
 
 ALIASES = {"attr": "attributes"}
+NEEDS = "src and dest are required"
 
 
 def prepare(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wxops.agent.arguments import Mode, Path
 
 ALIASES = {"attr": "attributes"}
+NEEDS = "dest is required"
 INLINE_IN_A_TREE = 4 * 1024
 """A tree is often there already: only small files travel unasked."""
 

@@ -15,6 +15,8 @@ from wxops.errors import InputError, TaskFailed
 if TYPE_CHECKING:
     from wxops.agent.arguments import Path
 
+NEEDS = "src and dest are required"
+
 
 def fetch(
     call: Call,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from wxops.agent.arguments import Mode, Path
 
 ALIASES = {"attr": "attributes"}
+NEEDS = "src and dest are required"
 NEWLINES = {"\\n": "\n", "\\r": "\r", "\\r\\n": "\r\n"}
 
 

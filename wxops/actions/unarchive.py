@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wxops.agent.arguments import Mode, Path
 
 ALIASES = {"attr": "attributes"}
+NEEDS = "src (or content) and dest are required"
 
 
 def prepare(

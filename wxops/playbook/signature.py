@@ -65,6 +65,7 @@ class Signature:
 
     open: also takes names of the operator's own choosing (set_fact). raw: arguments that the module evaluates itself.
     instead: what to say for arguments that Ansible has deprecated, and that are refused.
+    needs: Ansible's words for a missing argument, where they are not those of all modules.
     """
 
     module: str
@@ -75,10 +76,11 @@ class Signature:
     open: bool
     raw: frozenset[str] = frozenset()
     instead: Mapping[str, str] = field(default_factory=dict)
+    needs: str | None = None
 
     @classmethod
     def of(cls, module: str, function: Callable[..., Any], names: Mapping[str, Any]) -> Signature:
-        """Read a function; `names` are its file's globals (ALIASES, FREE_FORM, RAW, INSTEAD and its types)."""
+        """Read a function; `names` are its file's globals (ALIASES, FREE_FORM, RAW, INSTEAD, NEEDS and its types)."""
         arguments, is_open = {}, False
         for parameter in list(inspect.signature(function).parameters.values())[1:]:
             if parameter.kind is parameter.VAR_KEYWORD:
@@ -91,7 +93,7 @@ class Signature:
         free_form = names.get("FREE_FORM")
         raw, instead = names.get("RAW", frozenset()), names.get("INSTEAD", {})
         doc, aliases = inspect.getdoc(function) or "", names.get("ALIASES", {})
-        return cls(module, doc, arguments, aliases, free_form, is_open, raw, instead)
+        return cls(module, doc, arguments, aliases, free_form, is_open, raw, instead, names.get("NEEDS"))
 
     def free(self, text: str, where: Origin | None) -> dict[str, Any]:
         """Arguments from `module: text`: key=value pairs, or free-form text for the modules that take it."""
@@ -145,7 +147,7 @@ class Signature:
                 result[argument.name] = self._coerce(argument, value, where)
         missing = [name for name, argument in self.arguments.items() if argument.required and name not in result]
         if missing:
-            raise InputError(f"missing required arguments: {', '.join(missing)}")
+            raise InputError(self.needs or f"missing required arguments: {', '.join(missing)}")
         return result
 
     def _knows(self, name: str) -> bool:
