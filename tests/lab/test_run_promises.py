@@ -47,7 +47,7 @@ def test_one_hosts_wrong_value_fails_that_host_alone(both: ManagedHost, lab: Lab
     played = play_both(both, tasks)
     assert played.exit_code == 2
     (failed,) = [result for result in played.results if result.status == "failed"]
-    assert failed.host == wrong and reason in failed.result["msg"] and "bug" not in failed.result["msg"]
+    assert failed.host == wrong and reason in str(failed.result) and "bug" not in str(failed.result)
     assert [result.host for result in played.results if result.module == "command"][-1] != wrong
 
 

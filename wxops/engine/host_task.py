@@ -13,7 +13,7 @@ from wxops.engine.background import Background
 from wxops.engine.call import HostCall
 from wxops.engine.events import Output, Retrying
 from wxops.engine.facts import with_interpreter
-from wxops.engine.judging import arrived, enough, failure, judged, of_loop, refused, registered
+from wxops.engine.judging import arrived, enough, failure, judged, named, of_loop, refused, registered
 from wxops.engine.loops import Item, items_of
 from wxops.engine.module_defaults import rendered_defaults
 from wxops.engine.place import Place, place_of, varies
@@ -119,9 +119,7 @@ class HostTask:
             return self._in_turn(items)
         answers = iter(self._together(waiting) if waiting else [])
         results = [refusal or self._judged(item, next(answers)) for item, refusal in zip(items, refusals, strict=True)]
-        for item, result in zip(items, results, strict=True):
-            item.mark(result)
-        return results
+        return [named(self.task, item, result) for item, result in zip(items, results, strict=True)]
 
     @property
     def _one_by_one(self) -> bool:
@@ -138,8 +136,7 @@ class HostTask:
             if results:
                 self._pause(item)
                 item.templar = item.templar.extended(learned)
-            result = refused(self.task, item) or self._until(item)
-            item.mark(result)
+            result = named(self.task, item, refused(self.task, item) or self._until(item))
             results.append(result)
             if enough(self.task, item, result):
                 break

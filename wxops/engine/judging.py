@@ -67,6 +67,19 @@ def enough(task: Task, item: Item, result: Result) -> bool:
     return _all_hold(task, with_result(task, item, result), task.loop.break_when, "break_when")
 
 
+def named(task: Task, item: Item, result: Result) -> Result:
+    """The result of an item, with which item it is of. It fails if the label, which may speak of it, cannot be told."""
+    item.mark(result)
+    if task.loop is not None and task.loop.label is not None:
+        try:
+            item.label = with_result(task, item, result).render(task.loop.label)
+        except WxopsError as error:
+            result.update(failed=True, msg=f"the label of loop_control cannot be told: {error}")
+            if "failed_when_result" in result:
+                result["failed_when_result"] = True
+    return result
+
+
 def with_result(task: Task, item: Item, result: Result) -> Templar:
     """The scope in which a result is judged: it stands under the name that the task registers."""
     return item.templar.extended({task.register: registered(result, task.module)} if task.register else {})

@@ -16,18 +16,15 @@ SUBDIRECTORIES = {"template": "templates", "include_vars": "vars"}
 
 @dataclass
 class Item:
-    """One item: its value, a templar that knows it, and its label for people."""
+    """One item: its value, a templar that knows it, and, when it has a result, its label for people."""
 
     value: Any
     templar: Templar
     loop: Loop | None
     index: int = 0
 
-    @property
-    def label(self) -> Any:
-        if self.loop is not None and self.loop.label is not None:
-            return self.templar.render(self.loop.label)
-        return self.value
+    def __post_init__(self) -> None:
+        self.label = self.value
 
     def mark(self, result: dict[str, Any]) -> None:
         """Write into a result which item it is of, as Ansible does."""

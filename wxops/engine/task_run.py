@@ -143,7 +143,7 @@ class TaskRun:
         except UnknownHandler:
             self._conclude(host_task, outcome, status, ms, notify=False)  # what was changed is told all the same
             raise
-        except WxopsError as error:  # a label or a delegate that cannot be told
+        except WxopsError as error:  # a delegate that cannot be told
             outcome = Outcome({**outcome.result, **_failed(error), "changed": bool(outcome.result.get("changed"))}, [])
             self._conclude(host_task, outcome, self._status(host_task, outcome.result), ms)
         return outcome.result
