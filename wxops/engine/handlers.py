@@ -49,11 +49,10 @@ class Handlers:
             name = _rendered(handler.name, templar)
             if name is not None:
                 named.setdefault(name, (number, position))
-                if handler.common.role:
-                    named.setdefault(f"{handler.common.role.name} : {name}", (number, position))
-            for topic in handler.listen:
-                told = _rendered(topic, templar) or ""
-                for each in [told, *([f"{handler.common.role.name} : {told}"] if handler.common.role else [])]:
+                for each in _of_role(handler, name):
+                    named.setdefault(each, (number, position))
+            for topic in handler.listen:  # no template, as in Ansible
+                for each in [str(topic), *_of_role(handler, str(topic))]:
                     self._topics.setdefault(each, []).append((number, position))
         self._names.update(named)
 
@@ -115,6 +114,12 @@ class Handlers:
         state = self._context.states[host]
         forced = self._context.force_handlers and not (state.unreachable or state.ended or state.handlers_over)
         return key in state.notified and (state.takes_part or forced)
+
+
+def _of_role(handler: Task, name: str) -> list[str]:
+    """How a handler of a role, or its topic, is also called: `role : name`, `namespace.collection.role : name`."""
+    role = handler.common.role
+    return [f"{each} : {name}" for each in dict.fromkeys([role.name, role.short_name])] if role else []
 
 
 def _rendered(name: object, templar: Templar) -> str | None:

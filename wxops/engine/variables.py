@@ -214,8 +214,8 @@ class Variables:
             "ansible_search_path": [str(path) for path in self.search_path(common)],
         }  # fmt: skip
         if role is not None:
-            magic.update(role_path=str(role.path), role_name=role.name, ansible_role_name=role.name,
-                         ansible_collection_name=None)  # fmt: skip
+            magic.update(role_path=str(role.path), role_name=role.short_name, ansible_role_name=role.name,
+                         ansible_collection_name=role.collection)  # fmt: skip
             if role.parents:
                 magic.update(ansible_parent_role_names=[each.name for each in role.parents],
                              ansible_parent_role_paths=[str(each.path) for each in role.parents])  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 from wxops.errors import Origin
 from wxops.playbook.jinja.embedded import has_template
+from wxops.playbook.role_names import is_of_a_collection
 from wxops.playbook.source import SourceDict
 
 UNSET: Any = None
@@ -31,6 +32,16 @@ class Role:
     dependencies: tuple[str, ...] = ()
     parents: tuple[Role, ...] = ()
     around: tuple[Path, ...] = ()
+
+    @property
+    def collection(self) -> str | None:
+        """`namespace.collection`, of a role that lies in one and is named so."""
+        return self.name.rpartition(".")[0] if is_of_a_collection(self.name) else None
+
+    @property
+    def short_name(self) -> str:
+        """The name without that of a collection."""
+        return self.name.rpartition(".")[2] if self.collection else self.name
 
 
 @dataclass(frozen=True, slots=True)

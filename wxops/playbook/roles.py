@@ -8,6 +8,7 @@ from typing import Any
 
 from wxops.errors import InputError, Origin
 from wxops.playbook import keywords, source
+from wxops.playbook.role_names import in_a_collection, is_of_a_collection
 from wxops.playbook.signature import boolean
 from wxops.playbook.source import SourceDict, SourceList
 
@@ -19,23 +20,12 @@ GALAXY = ("src", "scm", "version", "name")
 def find(name: str, search: Sequence[Path], where: Origin | None) -> Path:
     """The directory of a role. Raises InputError with where it was looked for."""
     if is_of_a_collection(name):
-        search, name = [base / "collections" / "ansible_collections" for base in search], _in_a_collection(name)
+        search, name = [base / "collections" / "ansible_collections" for base in search], in_a_collection(name)
     for folder in [*search, Path("/")] if name.startswith("/") else search:
         if (folder / name).is_dir():
             return (folder / name).resolve()
     looked = ", ".join(str(folder) for folder in search)
     raise InputError(f"there is no role {name!r}", where=where, fix=f"looked in {looked}")
-
-
-def is_of_a_collection(name: str) -> bool:
-    """`namespace.collection.role`"""
-    return all(map(str.isidentifier, name.split("."))) and name.count(".") == 2
-
-
-def _in_a_collection(name: str) -> str:
-    """`namespace.collection.role` -> its place below a collection's directory."""
-    namespace, collection, role = name.split(".")
-    return f"{namespace}/{collection}/roles/{role}"
 
 
 def part(role: Path, folder: str, name: str = "main") -> Path | None:

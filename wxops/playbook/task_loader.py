@@ -12,6 +12,7 @@ from wxops.playbook import defaults, keywords, role_spec, roles, source
 from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.plays import Block, Common, Node, Role, Task, as_list, said
 from wxops.playbook.reckoning import may_fail, refusing
+from wxops.playbook.role_names import is_of_a_collection
 from wxops.playbook.signature import boolean
 from wxops.playbook.source import SourceDict, SourceList
 from wxops.playbook.task_arguments import (
@@ -210,7 +211,7 @@ class Tasks:
         role, magic = common.role, {"playbook_dir": str(self.directory)}
         of_role = [role.defaults, role.vars] if role else []
         if role:
-            magic.update(role_path=str(role.path), role_name=role.name)
+            magic.update(role_path=str(role.path), role_name=role.short_name)
         variables = _merged(*of_role[:1], self.variables, *of_role[1:], *common.vars, magic)
         return lambda value: self.known.render(value, variables) if has_template(str(value)) else value
 
@@ -281,7 +282,7 @@ class Tasks:
         outer, user = common.role, needed_by or common.role
         own_vars = roles.variables(path, "vars", vars_from, self.known.read)
         role = Role(
-            name if roles.is_of_a_collection(name) else path.name, path, {}, own_vars, params,
+            name if is_of_a_collection(name) else path.name, path, {}, own_vars, params,
             parents=(outer, *outer.parents) if outer else (), around=(user.path, *user.around) if user else (),
         )  # fmt: skip
         defaults = roles.variables(path, "defaults", defaults_from, self.known.read)

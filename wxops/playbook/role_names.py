@@ -1,0 +1,14 @@
+"""How roles are named: by a word or a path, and within a collection as `namespace.collection.role`."""
+
+from __future__ import annotations
+
+
+def is_of_a_collection(name: str) -> bool:
+    """`namespace.collection.role`"""
+    return all(map(str.isidentifier, name.split("."))) and name.count(".") == 2
+
+
+def in_a_collection(name: str) -> str:
+    """`namespace.collection.role` -> its place below a collection's directory."""
+    namespace, collection, role = name.split(".")
+    return f"{namespace}/{collection}/roles/{role}"
