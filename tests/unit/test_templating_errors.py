@@ -40,7 +40,7 @@ def said(expression: str) -> str:
         (
             "x: '{{ server.tls.prot }}'",
             [
-                "site.yml:1:4: 'server.tls' of type 'dict' has no attribute 'prot'",
+                "site.yml:1:4: object of type 'dict' has no attribute 'prot', read from 'server.tls'",
                 "did you mean 'port'?",
                 "in: {{ server.tls.prot }}",
             ],
@@ -48,16 +48,19 @@ def said(expression: str) -> str:
         (
             "x: \"{{ server['tls'].zzz }}\"",
             [
-                "site.yml:1:4: \"server['tls']\" of type 'dict' has no attribute 'zzz'",
+                "site.yml:1:4: object of type 'dict' has no attribute 'zzz', read from \"server['tls']\"",
                 "it has: cert, port",
                 "in: {{ server['tls'].zzz }}",
             ],
         ),
-        ("x: '{{ models[7] }}'", ["site.yml:1:4: 'models' has no element 7 (it has 2)", "in: {{ models[7] }}"]),
+        (
+            "x: '{{ models[7] }}'",
+            ["site.yml:1:4: list object has no element 7 ('models' has 2)", "in: {{ models[7] }}"],
+        ),
         (
             "x: '{{ server.x }}{{ server.tls.x }}'",
             [
-                "site.yml:1:4: 'server' of type 'dict' has no attribute 'x'",
+                "site.yml:1:4: object of type 'dict' has no attribute 'x', read from 'server'",
                 "it has: name, tls",
                 "in: {{ server.x }}{{ server.tls.x }}",
             ],
@@ -65,7 +68,7 @@ def said(expression: str) -> str:
         (
             "x: '{{ server.name }}{{ server.tls.name }}'",
             [
-                "site.yml:1:4: 'server.tls' of type 'dict' has no attribute 'name'",
+                "site.yml:1:4: object of type 'dict' has no attribute 'name', read from 'server.tls'",
                 "it has: cert, port",
                 "in: {{ server.name }}{{ server.tls.name }}",
             ],
@@ -73,7 +76,7 @@ def said(expression: str) -> str:
         (
             "x: '{{ outer }}'",
             [
-                "all.yml:2:7: 'server.tls' of type 'dict' has no attribute 'prot'",
+                "all.yml:2:7: object of type 'dict' has no attribute 'prot', read from 'server.tls'",
                 "did you mean 'port'?",
                 "in: {{ server.tls.prot }}",
                 "the variable 'port' used at site.yml:1:4",
@@ -94,7 +97,7 @@ def said(expression: str) -> str:
         ),
         (
             "x: |\n  {% for x in models %}\n  {{ x.y }}\n  {% endfor %}\n",
-            ["site.yml:3: 'x' of type 'int' has no attribute 'y'", "in: {{ x.y }}"],
+            ["site.yml:3: object of type 'int' has no attribute 'y', read from 'x'", "in: {{ x.y }}"],
         ),
         (
             "x: '{{ a }}'",

@@ -103,7 +103,7 @@ _CONTAINERS = (Mapping, list, tuple, range)
 
 def joined(pieces: Iterable[Any]) -> Any:
     """One piece is the result itself, of its own type; several make a text; None and OMIT add nothing to it."""
-    parts = [piece for piece in pieces if piece is not None]
+    parts = [_body(piece) if isinstance(piece, TemplateModule) else piece for piece in pieces if piece is not None]
     if len(parts) < 2:
         return parts[0] if parts else None
     texts = []
@@ -113,3 +113,9 @@ def joined(pieces: Iterable[Any]) -> Any:
         if part is not OMIT:
             texts.append(part if isinstance(part, str) else str(plain(part) if isinstance(part, _CONTAINERS) else part))
     return "".join(texts)
+
+
+def _body(module: TemplateModule) -> Any:
+    """An imported template that is shown itself: its text."""
+    result = joined(module._body_stream)
+    return result if isinstance(result, Undefined) else str(plain(result)) if result is not None else ""

@@ -115,13 +115,13 @@ def _described(value: Undefined) -> tuple[str, str | None]:
     if container is missing:
         known = value._evaluation.templar.names() if value._evaluation else []
         return f"{name!r} is undefined", _near(str(name), known)
-    kind = type_name(container)
-    owner = _path_to(value) or f"object of type {kind!r}"
+    kind, path = type_name(container), _path_to(value)
     if isinstance(container, (list, tuple)) and isinstance(name, int):
-        return f"{owner} has no element {name} (it has {len(container)})", None
-    typed = f" of type {kind!r}" if not owner.startswith("object") else ""
+        owner = f"{path} has" if path else "it has"
+        return f"{kind} object has no element {name} ({owner} {len(container)})", None
     keys = [str(key) for key in container] if isinstance(container, Mapping) else []
-    return f"{owner}{typed} has no attribute {name!r}", _near(str(name), keys) or _listed(keys)
+    missed = f"object of type {kind!r} has no attribute {name!r}" + (f", read from {path}" if path else "")
+    return missed, _near(str(name), keys) or _listed(keys)
 
 
 def _near(name: str, known: list[str]) -> str | None:
