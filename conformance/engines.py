@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).parent.parent
 SUITE = "/root/suite"  # in the host: a copy of test/integration
 OUTPUT = "/root/output"
 SITE = "/root/site"  # what a target installs for the controller: its environment is read-only
-LIMIT_S = 1200
+LIMIT_S = 3600
 INVENTORY = """\
 [testgroup]
 testhost ansible_host=127.0.0.1 ansible_user=root ansible_ssh_private_key_file=/root/.ssh/id_ed25519 \

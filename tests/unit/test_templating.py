@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wxops.errors import TemplateError, UndefinedVariable
+from wxops.errors import InputError, TemplateError, UndefinedVariable
 from wxops.playbook.source import load_text
 from wxops.playbook.templating import OMIT, Templar, check_condition, check_syntax, lookup
 
@@ -202,6 +203,14 @@ class TestFiles:
         (play / "role/templates/part.j2").write_text("changed\n")
         assert self.text(play, name="a", deep=1).startswith("changed\n")
 
+    def test_an_imported_file_that_is_shown_itself_is_its_text(self, play: Path) -> None:
+        (play / "templates/shared.j2").write_text("{% import 'text.j2' as t %}\n{{ t }}\n")
+        (play / "templates/text.j2").write_text("{% set five = 5 %}{{ five }}\n")
+        assert self.text(play, deep=1) == "role\n5\n\n1\n"
+        (play / "templates/text.j2").write_text("{{ nowhere }}\n")
+        with pytest.raises(UndefinedVariable, match="'nowhere' is undefined"):
+            self.text(play, deep=1)
+
     def test_an_error_in_an_include_names_that_file(self, play: Path) -> None:
         with pytest.raises(UndefinedVariable) as failure:
             self.text(play, name="a")
@@ -213,6 +222,14 @@ class TestFiles:
         expression = yaml("'{{ ansible_managed }} {{ template_path }} {{ template_destpath }}'")
         assert scope.render(expression) == "Ansible managed shared.j2 /etc/x"
         assert Templar({"ansible_managed": "ours"}).for_template(path).render(yaml("'{{ ansible_managed }}'")) == "ours"
+
+    def test_ansible_cfg_says_what_managed_files_begin_with(self, play: Path) -> None:
+        path, show = play / "templates/shared.j2", yaml("'{{ ansible_managed }}'")
+        os.utime(path, (0, 86400 * 365))
+        scope = Templar({}, managed="{file} of %Y, {{{{ 1 + 1 }}}}").for_template(path, src="%Y {{ 1 % 0 }}.j2")
+        assert scope.render(show) == "%Y {{ 1 % 0 }}.j2 of 1971, 2"
+        with pytest.raises(InputError, match=r"only \{file\}, \{host\} and \{uid\} are known"):
+            Templar({}, managed="{owner}").for_template(path)
 
 
 class TestSyntaxCheck:

@@ -168,6 +168,7 @@ def run_options(flags: dict[str, Any], settings: Settings) -> RunOptions:
         accept_new=bool(given("accept_new", settings.accept_new)), timeout=given("timeout", settings.timeout),
         vault=vault, roles_path=(*roles, shared("playbooks") / "roles", *usual_roles()),
         start_at_task=flags.get("start_at_task"), config_file=settings.config_file,
+        managed=settings.managed,
         gathering=settings.gathering, flush_cache=bool(flags.get("flush_cache")),
         inject_facts_as_vars=settings.inject_facts_as_vars,
         fact_cache=cache_of(settings.fact_caching, settings.fact_caching_connection, settings.fact_caching_timeout,

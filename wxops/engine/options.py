@@ -23,6 +23,7 @@ class RunOptions:
     force_handlers: bool = False
     error_on_missing_handler: bool = True
     strategy: str = "linear"
+    managed: str | None = None
     no_log: bool = False
     check: bool = False
     diff: bool = False

@@ -112,8 +112,9 @@ class Variables:
 
     def _templar(self, layers: Layers, common: Common | None) -> Templar:
         return Templar(
-            ChainMap(*layers), search_path=self.search_path(common), vault=self.options.vault, secrets=self.secrets
-        )
+            ChainMap(*layers), search_path=self.search_path(common), vault=self.options.vault, secrets=self.secrets,
+            managed=self.options.managed,
+        )  # fmt: skip
 
     def state(self, host: str) -> HostState:
         """What the run knows of a host, be it of this play or not."""

@@ -51,6 +51,7 @@ USED = (
     _used("force_handlers", "yes_no", "defaults.force_handlers", "FORCE_HANDLERS"),
     _used("gathering", "gathering", "defaults.gathering", "GATHERING"),
     _used("error_on_missing_handler", "yes_no", "defaults.error_on_missing_handler", "ERROR_ON_MISSING_HANDLER"),
+    _used("managed", "text", "defaults.ansible_managed"),
     _used("no_log", "yes_no", "defaults.no_log", "NO_LOG"),
     _used("strategy", "text", "defaults.strategy", "STRATEGY"),
     _used("diff", "yes_no", "diff.always", "DIFF_ALWAYS"),
@@ -75,7 +76,7 @@ USED = (
 
 # Nothing differs whatever they say: they steer how Ansible's own code works, warns, colours or draws.
 _HARMLESS = """
-    defaults.action_warnings defaults.ansible_managed defaults.bin_ansible_callbacks
+    defaults.action_warnings defaults.bin_ansible_callbacks
     defaults.collections_on_ansible_version_mismatch defaults.collections_path defaults.collections_paths
     defaults.collections_scan_sys_path defaults.command_warnings defaults.cow_selection
     defaults.cowpath defaults.cowsay_enabled_stencils defaults.deprecation_warnings defaults.devel_warning

@@ -74,6 +74,7 @@ class Settings:
     force_handlers: bool = False
     error_on_missing_handler: bool = True
     strategy: str = "linear"
+    managed: str | None = None
     no_log: bool = False
     diff: bool = False
     tags: tuple[str, ...] = ()

@@ -46,7 +46,7 @@ class Templar:
     search_path: the directories of the role and the playbook, in this order, for files and included templates.
     """
 
-    __slots__ = ("_known", "_layers", "_outer", "environment", "search_path", "secrets", "vault")
+    __slots__ = ("_known", "_layers", "_outer", "environment", "managed", "search_path", "secrets", "vault")
 
     def __init__(
         self,
@@ -56,8 +56,11 @@ class Templar:
         search_path: Sequence[Path] = (),
         vault: VaultKeys | None = None,
         secrets: SecretRegistry | None = None,
+        managed: str | None = None,
     ) -> None:
+        """managed: what `ansible_managed` in ansible.cfg says, if it is there."""
         self.environment = environment or shared()
+        self.managed = managed
         self.search_path = tuple(search_path)
         self.vault = vault or VaultKeys()
         self.secrets = secrets or SecretRegistry()
@@ -73,8 +76,9 @@ class Templar:
         What this scope knows stays known in that one, except what was made from a name that `extra` gives anew.
         """
         inner = Templar(
-            extra, environment=self.environment, search_path=self.search_path, vault=self.vault, secrets=self.secrets
-        )
+            extra, environment=self.environment, search_path=self.search_path, vault=self.vault, secrets=self.secrets,
+            managed=self.managed,
+        )  # fmt: skip
         inner._layers = (extra, *self._layers)
         inner._outer = self
         return inner
@@ -137,7 +141,7 @@ class Templar:
 
         src: the file as the task names it.
         """
-        about = about_template(path, src or str(path), dest)
+        about = about_template(path, src or str(path), dest, self.managed)
         if self.resolve("ansible_managed") is not missing:
             del about["ansible_managed"]
         return self.extended(about)
