@@ -110,3 +110,23 @@ def torch_code(known: Knowledge, torch: Version, cuda: Version, machine: str) ->
         ),
         None,
     )
+
+
+def runs_machine_code(built: Version, cc: Version) -> bool:
+    """Machine code of X.Y runs on GPUs of X.Z from Z = Y on."""
+    return built.major == cc.major and built.minor <= cc.minor
+
+
+def build_for(
+    known: Knowledge, torch: Version, ccs: Iterable[Version], driver: Version | None, machine: str
+) -> tuple[TorchRelease, TorchBuild] | None:
+    """A published build with machine code for these GPUs, which the driver runs: of this release, else the newest."""
+    ccs = tuple(ccs)
+    releases = sorted(known.tables.torch, key=lambda row: (torch.starts_with(row.torch), row.torch), reverse=True)
+    for release in releases:
+        for build in sorted(release.builds, key=lambda build: (build.pypi_default, build.cuda), reverse=True):
+            code, floor = torch_code(known, release.torch, build.cuda, machine), cuda_floor(known, build.cuda)
+            runs = driver is None or floor is None or driver >= floor.min_driver_linux
+            if code and runs and all(any(runs_machine_code(have, cc) for have in code.sass) for cc in ccs):
+                return release, build
+    return None
