@@ -42,28 +42,38 @@ class Case:
     evidence: str = ""
     fix: str = ""
     today: str = TODAY.isoformat()
-    policies: tuple[str, ...] = ("guide",)
+    policies: typing.Sequence[str] = ("guide",)
     demand: dict[str, Any] | None = None
 
     def findings(self, rule: Rule) -> list[Finding]:
         demand = Demand(**self.demand) if self.demand else None
-        known = Knowledge.of(self.policies, demand, date.fromisoformat(self.today))
+        known = knowledge(tuple(self.policies), demand, date.fromisoformat(self.today))
         return sorted(rule.findings(host(self.host, self.set), known), key=lambda finding: finding.verdict.rank)
 
 
+@functools.cache
+def knowledge(policies: tuple[str, ...], demand: Demand | None, today: date) -> Knowledge:
+    return Knowledge.of(policies, demand, today)
+
+
+@functools.cache
 def cases() -> list[Case]:
     """All of them, a file an area: a rule's id -> its cases."""
     return [
         Case(rule, **case)
         for path in sorted(DATA.glob("rules_*.yaml"))
-        for rule, found in yaml.safe_load(path.read_text(encoding="utf-8")).items()
+        for rule, found in _read(path).items()
         for case in found
     ]
 
 
+def _read(path: Path) -> dict[str, Any]:
+    return typing.cast("dict[str, Any]", yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader))
+
+
 @functools.cache
 def hosts() -> dict[str, Any]:
-    return typing.cast("dict[str, Any]", yaml.safe_load((DATA / "hosts.yaml").read_text(encoding="utf-8")))
+    return _read(DATA / "hosts.yaml")
 
 
 def host(name: str, changes: dict[str, Any] | None = None) -> HostRecord:

@@ -83,8 +83,9 @@ def module_loaded(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         yield failed(
             "kernel module",
             f"{cards}, libraries {host.nvidia.library_version or '?'} but no module loaded",
-            "load it: modprobe nvidia; if there is none for this kernel, install the kernel's headers and run "
-            "dkms autoinstall",
+            "load it: modprobe nvidia"
+            if host.nvidia_module_on_disk
+            else f"build it for kernel {host.system.kernel}: install the kernel's headers, then dkms autoinstall",
         )
     else:
         branch = best_branch(known, host)
@@ -110,16 +111,20 @@ def library_matches_module(host: HostRecord, known: Knowledge) -> Iterator[Judge
     module = host.nvidia_module.version if host.nvidia_module else ""
     library = driver.library_version if driver else ""
     if driver and driver.error == MISMATCH:
-        yield failed("driver", f"module {module or '?'}, libraries {library or '?'}: {MISMATCH} (18)", _reboot(library))
+        found = f"module {module or '?'}, libraries {library or '?'}: {MISMATCH} (18)"
+        yield failed("driver", found, _reboot(library, host.nvidia_module_on_disk))
     elif not module or not library:
         yield skipped("driver", f"there is no {'module' if not module else 'library'} to compare")
     elif module != library:
-        yield failed("driver", f"module {module}, libraries {library}", _reboot(library))
+        yield failed("driver", f"module {module}, libraries {library}", _reboot(library, host.nvidia_module_on_disk))
     else:
         yield passed("driver", f"module and libraries {module}")
 
 
-def _reboot(library: str) -> str:
+def _reboot(library: str, on_disk: str) -> str:
+    """A reboot helps when the module that it would load is the libraries'."""
+    if library and on_disk and on_disk != library:
+        return f"install the kernel module of driver {library} (the one on disk is {on_disk}), then reboot"
     return f"reboot, so that the module becomes {library or 'that of the libraries'}"
 
 
