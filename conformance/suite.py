@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
 import tarfile
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,10 +67,8 @@ def integration() -> Path:
         archive = home / f"ansible_core-{RELEASE}.tar.gz"
         if not archive.exists():
             _download(home)
-        with tempfile.TemporaryDirectory(dir=home) as unpacked, tarfile.open(archive) as packed:
-            packed.extractall(unpacked, filter="data")
-            with contextlib.suppress(OSError):  # another measurement was as fast
-                Path(unpacked, folder.name).rename(folder)
+        with tarfile.open(archive) as packed:
+            packed.extractall(home, filter="data")
     return folder / "test" / "integration"
 
 

@@ -1,0 +1,204 @@
+"""`wxops audit`: whether what is on GPU hosts works together, is healthy, and which one change mends what does not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wxops.cli import completion
+from wxops.cli import options as flags
+from wxops.cli.group import Group
+
+if TYPE_CHECKING:
+    from wxops.audit.demand import Demand
+    from wxops.audit.knowledge import Knowledge
+    from wxops.audit.report import Audit
+
+FILE: dict[str, Any] = {"is_flag": False, "flag_value": "-", "metavar": "[FILE]", "shell_complete": completion.files}
+"""An output: to a file that is named, else to standard output."""
+HOSTS = [flags.INVENTORY, flags.LIMIT, *flags.VARIABLES, *flags.CONNECTION]
+LOOK = [
+    click.option("--deep", is_flag=True, help="Import each PyTorch too, and compute on each GPU with it."),
+    click.option(
+        "--environment", "environments", multiple=True, metavar="PATH",
+        help="A virtual environment on the hosts to look for PyTorch in; may repeat.",
+    ),
+]  # fmt: skip
+JUDGE = [
+    click.option(
+        "--policy", "policies", multiple=True, metavar="NAME|FILE", shell_complete=completion.files,
+        help="What is asked of versions: guide, vllm-0.33, fastdeploy-2.5, ... or a file; may repeat (guide).",
+    ),
+    click.option("--for", "model", metavar="MODEL", help="Can the hosts serve it? A name (21b-a3b) or directory."),
+    click.option("--engine", metavar="ENGINE", help="The engine that is to serve it (vllm)."),
+    click.option("--precision", metavar="PRECISION", help="bf16, fp16, fp8, int8 or int4 (bf16)."),
+    click.option("--context", type=click.IntRange(1), metavar="TOKENS", help="The longest sequence (8192)."),
+    click.option("--sequences", type=click.IntRange(1), metavar="N", help="Sequences at the same time (16)."),
+    click.option("--gpus", type=click.IntRange(1), metavar="N", help="GPUs a replica may take (as many as it needs)."),
+]  # fmt: skip
+SHOW = [
+    click.option("--json", "as_json", **FILE, help="As JSON; `wxops audit schema` prints its schema."),
+    click.option("--junit", **FILE, help="As JUnit's XML."),
+    click.option("--sarif", **FILE, help="As SARIF 2.1.0."),
+    click.option("--html", **FILE, help="As one page that needs nothing else."),
+    click.option("--prometheus", **FILE, help="As a file for node_exporter's textfile collector."),
+    click.option("--save", type=click.Path(dir_okay=False), metavar="FILE", help="Keep it, for a later --baseline."),
+    click.option(
+        "--baseline", type=click.Path(dir_okay=False), metavar="FILE", help="Tell what changed since that one was kept."
+    ),
+    click.option("-v", "--verbose", count=True, help="Show what passed, was skipped or is not supported, too."),
+    click.option("-q", "--quiet", is_flag=True, help="Print nothing when there is nothing to act on."),
+    click.option("--strict", is_flag=True, help="Warnings count as failures."),
+]
+
+
+@click.group(cls=Group, invoke_without_command=True)
+@flags.options(HOSTS, JUDGE, LOOK, SHOW)
+@click.pass_context
+def audit(context: click.Context, **given: Any) -> int:
+    """Say for every host whether driver, CUDA, cuDNN, PyTorch, containers and GPUs work together and are healthy.
+
+    Nothing is changed or left on the hosts. Exits with 0 when nothing failed, 2 when something did, 3 when something
+    could not be determined (a host that does not answer, too), 1 for wrong usage.
+    """
+    if context.invoked_subcommand is not None:
+        return 0
+    known = _knowledge(given)
+    before = _baseline(given["baseline"])
+    _outputs_are_apart(given)
+    found = _audit(known, given)
+    _show(found, before, given)
+    return found.exit_code(given["strict"])
+
+
+def _knowledge(given: dict[str, Any]) -> Knowledge:
+    """The tables, the policies and the model that are asked for; wrong ones are refused before a host is asked."""
+    from wxops.audit.knowledge import Knowledge
+
+    return Knowledge.of(given["policies"] or ("guide",), _demand(given))
+
+
+def _demand(given: dict[str, Any]) -> Demand | None:
+    from wxops.audit.demand import Demand
+    from wxops.errors import InputError
+
+    names = ("engine", "precision", "context", "sequences", "gpus")
+    told = {name: given[name] for name in names if given[name] is not None}
+    if given["model"] is None:
+        if told:
+            raise InputError(f"--{next(iter(told))} says how a model is to be served", fix="name the model with --for")
+        return None
+    return Demand.of(given["model"], **told)
+
+
+def _baseline(path: str | None) -> Any:
+    from wxops.audit import saved
+
+    return saved.load(Path(path)) if path else None
+
+
+def _outputs_are_apart(given: dict[str, Any]) -> None:
+    from wxops.errors import InputError
+
+    names = [name for name in ("as_json", "junit", "sarif", "html", "prometheus") if given[name] == "-"]
+    if len(names) > 1:
+        told = " and ".join(f"--{name.removeprefix('as_')}" for name in names)
+        raise InputError(f"{told} both go to standard output", fix="name a file for all but one of them")
+
+
+def _audit(known: Knowledge, given: dict[str, Any]) -> Audit:
+    from wxops.audit.run import audit_hosts
+    from wxops.playbook.inventory import Inventory
+    from wxops.playbook.settings import Settings
+
+    settings = Settings.load()
+    options = flags.run_options(given, settings)
+    inventory = Inventory.load(flags.inventory_sources(given["inventory"], settings), options.vault)
+    hosts = [host.name for host in inventory.require_hosts("all", options.limit)]
+    return audit_hosts(inventory, hosts, options, known, given["deep"], given["environments"])
+
+
+def _show(found: Audit, before: Any, given: dict[str, Any]) -> None:
+    from wxops.audit import baseline, saved
+
+    texts = _texts(found, given)
+    for target, text in texts.items():
+        _write(target, text)
+    if given["save"]:
+        _write(given["save"], saved.to_json(found) + "\n")
+    if "-" in texts or (given["quiet"] and not found.exit_code(strict=True)):
+        return
+    from wxops.console import audit_changes, audit_table
+
+    color = sys.stdout.isatty()
+    for line in audit_table.lines(found, color, bool(given["verbose"])):
+        click.echo(line)
+    if before is not None:
+        click.echo(f"\nSince {before.started}:")
+        for line in audit_changes.lines(baseline.compare(before, saved.saved(found)), color):
+            click.echo(line)
+
+
+def _texts(found: Audit, given: dict[str, Any]) -> dict[str, str]:
+    """Target -> text, for each format that is asked for."""
+    from wxops.audit import saved
+    from wxops.console import audit_html, audit_junit, audit_prometheus, audit_sarif
+
+    formats = {
+        "as_json": lambda: saved.to_json(found) + "\n",
+        "junit": lambda: audit_junit.text(found, given["strict"]),
+        "sarif": lambda: audit_sarif.text(found),
+        "html": lambda: audit_html.text(found),
+        "prometheus": lambda: audit_prometheus.text(found),
+    }
+    return {given[name]: text() for name, text in formats.items() if given[name]}
+
+
+def _write(target: str, text: str) -> None:
+    """Whole or not at all: a collector that reads meanwhile sees the file before or after."""
+    from wxops.errors import InputError
+
+    if target == "-":
+        click.echo(text, nl=False)
+        return
+    path = Path(target)
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {error.strerror}") from None
+
+
+@audit.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def rules(as_json: bool) -> None:
+    """List the rules: what each checks, and how grave it is when it does not hold."""
+    from wxops.console.audit_rules import as_data, lines
+
+    for line in [as_data()] if as_json else lines():
+        click.echo(line)
+
+
+@audit.command()
+@click.argument("rule", shell_complete=completion.audit_rules)
+def explain(rule: str) -> None:
+    """Say what RULE checks, why, and where that is written."""
+    from wxops.audit.rule import rule_named
+    from wxops.console.audit_rules import explained
+
+    for line in explained(rule_named(rule)):
+        click.echo(line)
+
+
+@audit.command()
+def schema() -> None:
+    """Print the JSON Schema of what --json and --save write."""
+    import json
+
+    from wxops.audit import saved
+
+    click.echo(json.dumps(saved.schema(), indent=2))
