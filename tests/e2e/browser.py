@@ -16,15 +16,20 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
 )  # fmt: skip
 CONTRAST = """
-const luminance = rgb => { const [r, g, b] = rgb.map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
-                           return .2126 * r + .7152 * g + .0722 * b; };
+const linear = value => value / 255 <= .03928 ? value / 255 / 12.92 : ((value / 255 + .055) / 1.055) ** 2.4;
+const luminance = ([r, g, b]) => .2126 * linear(r) + .7152 * linear(g) + .0722 * linear(b);
 const numbers = text => text.match(/[\\d.]+/g).slice(0, 4).map(Number);
-const paper = element => { for (; element; element = element.parentElement) {
-    const color = numbers(getComputedStyle(element).backgroundColor); if (color[3] !== 0) return color.slice(0, 3); }
-  return [255, 255, 255]; };
+const paper = element => {
+  for (; element; element = element.parentElement) {
+    const color = numbers(getComputedStyle(element).backgroundColor);
+    if (color[3] !== 0) return color;
+  }
+  return [255, 255, 255];
+};
 return [...document.querySelectorAll(arguments[0])].map(element => {
-  const [a, b] = [numbers(getComputedStyle(element).color).slice(0, 3), paper(element)].map(luminance).sort((x, y) => y - x);
-  return (a + .05) / (b + .05); });
+  const ink = luminance(numbers(getComputedStyle(element).color)), ground = luminance(paper(element));
+  return (Math.max(ink, ground) + .05) / (Math.min(ink, ground) + .05);
+});
 """
 """Ratios of contrast as WCAG 2.2 defines them (1.4.3), for the elements of a selector."""
 

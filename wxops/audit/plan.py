@@ -92,12 +92,13 @@ def _out_of_reach(host: HostRecord, there: Sequence[Slot], wanted: Mapping[str, 
 
 def _has(host: HostRecord, name: str, target: str) -> bool:
     wanted = Version(target)
-    have = {
-        "driver": [host.nvidia.driver_version.value] if host.nvidia else [],
+    versions: dict[str, list[str | None]] = {
+        "driver": [host.nvidia.driver_version.value if host.nvidia else None],
         "torch": [torch.version for torch in host.torches.value or ()],
         "cuda": [toolkit.version for toolkit in host.toolkits.value or () if toolkit.in_use],
         "cudnn": [each.version for each in host.libraries.value or () if each.name == "cudnn"],
-    }[name]
+    }
+    have = versions[name]
     return bool(have) and all(text and Version(text).starts_with(wanted) for text in have)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from wxops.audit.collect import collect
 from wxops.audit.knowledge import Knowledge
@@ -19,16 +20,20 @@ def audit_hosts(
     hosts: Sequence[str],
     options: RunOptions,
     known: Knowledge,
-    deep: bool = False,
-    environments: Sequence[str] = (),
+    arguments: Mapping[str, Any],
 ) -> Audit:
-    """Ask and judge the hosts. Nothing is changed on them; one that does not answer has its problem told."""
+    """Ask and judge the hosts. Nothing is changed on them; one that does not answer has its problem told.
+
+    arguments: those of the module gpu_facts.
+    """
     started, clock = datetime.now(UTC), time.monotonic()
     found = []
-    for answer in collect(inventory, hosts, options, deep=deep, environments=environments):
+    for host, answer in collect(inventory, hosts, options, arguments):
         if isinstance(answer, HostRecord):
             found.append(judge(answer, known))
         else:
-            found.append(HostAudit(answer.host, problem=answer.why, unreachable=answer.unreachable))
+            found.append(HostAudit(host, problem=answer.what, unreachable=answer.unreachable))
     told = started.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Audit(tuple(found), known.policy_names, told, round(time.monotonic() - clock, 3))
+    return Audit(
+        tuple(found), tuple(policy.name for policy in known.policies), told, round(time.monotonic() - clock, 3)
+    )

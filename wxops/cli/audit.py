@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 FILE: dict[str, Any] = {"is_flag": False, "flag_value": "-", "metavar": "[FILE]", "shell_complete": completion.files}
 """An output: to a file that is named, else to standard output."""
+ENGINES, PRECISIONS = ("vllm", "fastdeploy", "transformers"), ("bf16", "fp16", "fp8", "int8", "int4")
 HOSTS = [flags.INVENTORY, flags.LIMIT, *flags.VARIABLES, *flags.CONNECTION]
 LOOK = [
     click.option("--deep", is_flag=True, help="Import each PyTorch too, and compute on each GPU with it."),
@@ -33,8 +35,8 @@ JUDGE = [
         help="What is asked of versions: guide, vllm-0.33, fastdeploy-2.5, ... or a file; may repeat (guide).",
     ),
     click.option("--for", "model", metavar="MODEL", help="Can the hosts serve it? A name (21b-a3b) or directory."),
-    click.option("--engine", metavar="ENGINE", help="The engine that is to serve it (vllm)."),
-    click.option("--precision", metavar="PRECISION", help="bf16, fp16, fp8, int8 or int4 (bf16)."),
+    click.option("--engine", type=click.Choice(ENGINES), help="What is to serve it (vllm)."),
+    click.option("--precision", type=click.Choice(PRECISIONS), help="Of its weights (bf16)."),
     click.option("--context", type=click.IntRange(1), metavar="TOKENS", help="The longest sequence (8192)."),
     click.option("--sequences", type=click.IntRange(1), metavar="N", help="Sequences at the same time (16)."),
     click.option("--gpus", type=click.IntRange(1), metavar="N", help="GPUs a replica may take (as many as it needs)."),
@@ -58,7 +60,7 @@ SHOW = [
 @click.group(cls=Group, invoke_without_command=True)
 @flags.options(HOSTS, JUDGE, LOOK, SHOW)
 @click.pass_context
-def audit(context: click.Context, **given: Any) -> int:
+def audit(context: click.Context, /, **given: Any) -> int:
     """Say for every host whether driver, CUDA, cuDNN, PyTorch, containers and GPUs work together and are healthy.
 
     Nothing is changed or left on the hosts. Exits with 0 when nothing failed, 2 when something did, 3 when something
@@ -91,7 +93,7 @@ def _demand(given: dict[str, Any]) -> Demand | None:
         if told:
             raise InputError(f"--{next(iter(told))} says how a model is to be served", fix="name the model with --for")
         return None
-    return Demand.of(given["model"], **told)
+    return Demand(given["model"], **told)
 
 
 def _baseline(path: str | None) -> Any:
@@ -118,7 +120,9 @@ def _audit(known: Knowledge, given: dict[str, Any]) -> Audit:
     options = flags.run_options(given, settings)
     inventory = Inventory.load(flags.inventory_sources(given["inventory"], settings), options.vault)
     hosts = [host.name for host in inventory.require_hosts("all", options.limit)]
-    return audit_hosts(inventory, hosts, options, known, given["deep"], given["environments"])
+    asked = {"deep": given["deep"], "environments": list(given["environments"])}
+    arguments = {name: value for name, value in asked.items() if value}
+    return audit_hosts(inventory, hosts, options, known, arguments)
 
 
 def _show(found: Audit, before: Any, given: dict[str, Any]) -> None:
@@ -147,14 +151,14 @@ def _texts(found: Audit, given: dict[str, Any]) -> dict[str, str]:
     from wxops.audit import saved
     from wxops.console import audit_html, audit_junit, audit_prometheus, audit_sarif
 
-    formats = {
-        "as_json": lambda: saved.to_json(found) + "\n",
-        "junit": lambda: audit_junit.text(found, given["strict"]),
-        "sarif": lambda: audit_sarif.text(found),
-        "html": lambda: audit_html.text(found),
-        "prometheus": lambda: audit_prometheus.text(found),
+    formats: dict[str, Callable[[Audit], str]] = {
+        "as_json": lambda audit: saved.to_json(audit) + "\n",
+        "junit": lambda audit: audit_junit.text(audit, given["strict"]),
+        "sarif": audit_sarif.text,
+        "html": audit_html.text,
+        "prometheus": audit_prometheus.text,
     }
-    return {given[name]: text() for name, text in formats.items() if given[name]}
+    return {given[name]: text(found) for name, text in formats.items() if given[name]}
 
 
 def _write(target: str, text: str) -> None:
@@ -171,6 +175,30 @@ def _write(target: str, text: str) -> None:
         draft.replace(path)
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror}") from None
+
+
+@audit.command()
+@flags.options(HOSTS, JUDGE)
+@click.option("--to", "wanted", multiple=True, metavar="NAME=VERSION", help="driver, cuda, cudnn or torch; may repeat.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def plan(wanted: tuple[str, ...], as_json: bool, **given: Any) -> int:
+    """Say which upgrades, in which order, make every rule hold: the smallest set, with reboots marked.
+
+    Nothing is changed. Exits with 2 where something remains that no upgrade mends, 3 where a host did not answer.
+    """
+    from wxops.audit.plan import plan as plan_for
+    from wxops.audit.plan import targets
+    from wxops.console import audit_plan
+
+    known, aims = _knowledge(given), targets(wanted)
+    found = _audit(known, {**given, "deep": False, "environments": ()})
+    plans = [plan_for(host.record, known, aims) for host in found.hosts if host.record is not None]
+    silent = [host for host in found.hosts if host.record is None]
+    for line in (
+        [audit_plan.as_json(plans, silent)] if as_json else audit_plan.lines(plans, silent, sys.stdout.isatty())
+    ):
+        click.echo(line)
+    return 2 if any(each.remaining or each.problem for each in plans) else 3 if silent else 0
 
 
 @audit.command()

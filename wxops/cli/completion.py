@@ -55,6 +55,12 @@ def modules(context: click.Context, parameter: click.Parameter, begun: str) -> l
     return [CompletionItem(name) for name in catalog.names() if name.startswith(begun)]
 
 
+def audit_rules(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    from wxops.audit.rule import rules
+
+    return [CompletionItem(rule.id, help=rule.title) for rule in rules() if rule.id.startswith(begun)]
+
+
 @quietly
 def runs(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     from wxops.cli.options import records

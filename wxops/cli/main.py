@@ -19,6 +19,7 @@ COMMANDS = {
     "provision": ("run", "provision", "Prepare GPU hosts and start the inference service on them."),
     "run": ("run", "run", "Run a playbook."),
     "rollback": ("runs", "rollback", "Take a run back."),
+    "audit": ("audit", "audit", "Whether what is on GPU hosts works together and is healthy."),
     "drift": ("drift", "drift", "What is no longer as the last run left it."),
     "runs": ("runs", "runs", "What ran, by whom, and what it changed."),
     "inventory": ("inventory", "inventory", "Look at the inventory and reach its hosts."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -131,7 +131,7 @@ def _containers(record: HostRecord) -> str:
     return ", ".join(f"{name} {version}" for name, version in parts.items() if version)
 
 
-COMPONENTS = {
+COMPONENTS: dict[str, Callable[[HostRecord], str]] = {
     "driver": _driver, "hardware": _gpus, "toolkit": _toolkits, "cudnn": _cudnn, "torch": _torches,
     "container": _containers,
     "host": lambda record: record.system.os_name,

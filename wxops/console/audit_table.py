@@ -27,7 +27,8 @@ def lines(audit: Audit, color: bool, whole: bool) -> Iterator[str]:
 
 
 def _host(host: HostAudit, color: bool, whole: bool) -> Iterator[str]:
-    yield f"{click.style(host.host, bold=True) if color else host.host}: {_told(host)}"
+    name = printable(host.host)
+    yield f"{click.style(name, bold=True) if color else name}: {printable(_told(host))}"
     if host.problem:
         yield f"{INDENT}{_mark(Verdict.UNKNOWN, color)}  {printable(host.problem)}"
     shown = [finding for finding in host.findings if whole or finding.verdict in PROBLEMS]

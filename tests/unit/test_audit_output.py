@@ -1,0 +1,144 @@
+"""An audit as a table, JSON, JUnit, SARIF and for Prometheus: each says the same, and no text of a host's is markup."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.unit.audit_examples import HOSTILE, RECORD, a_hostile_audit, an_audit, with_silent_host
+from wxops.audit import saved
+from wxops.audit.finding import Verdict
+from wxops.audit.report import Audit, HostAudit
+from wxops.audit.rule import rules
+from wxops.console import audit_html, audit_junit, audit_prometheus, audit_sarif, audit_table
+from wxops.errors import InputError
+
+EVERY = with_silent_host(an_audit(*Verdict))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "strict", "code"),
+    [
+        ([Verdict.PASS, Verdict.SKIPPED, Verdict.NOT_SUPPORTED], False, 0),
+        ([Verdict.PASS, Verdict.WARN], False, 0),
+        ([Verdict.PASS, Verdict.WARN], True, 2),
+        ([Verdict.UNKNOWN, Verdict.PASS], False, 3),
+        ([Verdict.UNKNOWN, Verdict.WARN], True, 2),
+        ([Verdict.UNKNOWN, Verdict.FAIL], False, 2),
+    ],
+)
+def test_the_exit_code_says_the_worst(verdicts: list[Verdict], strict: bool, code: int) -> None:
+    assert an_audit(*verdicts).exit_code(strict) == code
+
+
+def test_a_host_that_did_not_answer_is_not_fine() -> None:
+    assert with_silent_host(an_audit(Verdict.PASS)).exit_code() == 3
+
+
+def test_the_table_has_the_worst_first_and_the_fix_on_its_line() -> None:
+    lines = list(audit_table.lines(EVERY, color=False, whole=False))
+    failed = next(line for line in lines if "fail" in line.split())
+    assert failed.endswith("-> mend it")
+    marks = [line.split()[0] for line in lines if line.startswith("  ") and rules()[0].id in line]
+    assert marks == ["fail", "unknown", "warn"]
+    assert "1 pass, 1 skipped, 1 not supported" in "\n".join(lines)
+    assert (
+        lines[-1]
+        == "2 hosts in 1.2 s, 1 without an answer: 1 fail, 1 unknown, 1 warn, 1 pass, 1 skipped, 1 not supported"
+    )
+
+
+def test_the_whole_table_names_what_passed_too() -> None:
+    words = [line.strip().split("  ")[0] for line in audit_table.lines(EVERY, color=False, whole=True)]
+    assert {"pass", "skipped", "not supported"} <= set(words)
+
+
+def test_json_is_read_back_as_it_was_and_holds_to_its_schema(tmp_path: Path) -> None:
+    (tmp_path / "audit.json").write_text(saved.to_json(EVERY))
+    assert saved.load(tmp_path / "audit.json") == saved.saved(EVERY)
+    assert set(json.loads(saved.to_json(EVERY))) == set(saved.schema()["$defs"]["SavedAudit"]["properties"])
+
+
+def test_json_counts_findings_by_verdict_and_keeps_the_record() -> None:
+    told = json.loads(saved.to_json(EVERY))
+    assert told["counts"] == {verdict.value: 1 for verdict in Verdict}
+    assert told["hosts"][0]["record"]["nvidia"]["driver_version"]["value"] == "580.159.04"
+    assert told["hosts"][1] == {"host": "gpu2", "verdict": "unknown", "findings": [], "record": None,
+                                "problem": "no route to host", "unreachable": True}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("{", "not a saved audit"), ('{"schema": 1}', "missing required field"), ("[]", "Expected `object`")],
+)
+def test_a_file_that_is_no_audit_is_refused_with_its_name(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "wrong.json").write_text(text)
+    with pytest.raises(InputError, match=says) as error:
+        saved.load(tmp_path / "wrong.json")
+    assert "wrong.json" in str(error.value)
+
+
+def test_an_audit_of_a_later_schema_is_refused(tmp_path: Path) -> None:
+    told = json.loads(saved.to_json(EVERY))
+    (tmp_path / "later.json").write_text(json.dumps({**told, "schema": saved.SCHEMA + 1}))
+    with pytest.raises(InputError, match="has schema 2"):
+        saved.load(tmp_path / "later.json")
+
+
+def test_an_audit_with_fields_of_a_newer_wxops_is_read(tmp_path: Path) -> None:
+    told = json.loads(saved.to_json(EVERY))
+    told["hosts"][0]["record"]["system"]["invented_later"] = 1
+    (tmp_path / "newer.json").write_text(json.dumps(told))
+    assert saved.load(tmp_path / "newer.json") == saved.saved(EVERY)
+
+
+def test_junit_counts_what_a_ci_server_shows() -> None:
+    root = ET.fromstring(audit_junit.text(EVERY, strict=False))
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("7", "1", "2")
+    assert len(root.findall(".//skipped")) == 2
+    assert ET.fromstring(audit_junit.text(EVERY, strict=True)).get("failures") == "2"
+
+
+def test_sarif_has_a_rule_for_each_result_and_what_passed_is_no_alert() -> None:
+    run = json.loads(audit_sarif.text(EVERY))["runs"][0]
+    known = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert {result["ruleId"] for result in run["results"]} <= known
+    levels = {(result["kind"], result["level"]) for result in run["results"]}
+    assert levels == {
+        ("fail", "error"),
+        ("fail", "warning"),
+        ("open", "none"),
+        ("pass", "none"),
+        ("notApplicable", "none"),
+    }
+    assert run["invocations"][0]["executionSuccessful"] is False
+
+
+def test_prometheus_gets_a_series_for_what_is_to_be_acted_on() -> None:
+    lines = audit_prometheus.text(EVERY).splitlines()
+    assert 'wxops_audit_findings{host="gpu1",verdict="pass"} 1' in lines
+    assert 'wxops_audit_answered{host="gpu2"} 0' in lines
+    assert sum(line.startswith("wxops_audit_finding{") for line in lines) == 3
+    assert "wxops_audit_timestamp_seconds 1796040000" in lines
+
+
+def test_a_hosts_text_is_text_in_every_format() -> None:
+    hostile = a_hostile_audit()
+    page = audit_html.text(hostile)
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+    assert "\x1b" not in page + "".join(audit_table.lines(hostile, color=False, whole=True))
+    suite = ET.fromstring(audit_junit.text(hostile, strict=False)).find(".//failure")
+    assert suite is not None
+    assert "<script>" in str(suite.get("message"))
+    assert json.loads(audit_sarif.text(hostile))["runs"][0]["results"]
+    assert '\\"quotes\\"' in audit_prometheus.text(hostile)
+    assert json.loads(saved.to_json(hostile))["hosts"][0]["host"] == HOSTILE
+
+
+def test_an_audit_without_findings_is_told() -> None:
+    audit = Audit((HostAudit("gpu1", RECORD),), ("guide",), "2026-11-30T12:00:00Z", 0.5)
+    assert list(audit_table.lines(audit, color=False, whole=False))[-1] == "1 host in 0.5 s: nothing was judged"
