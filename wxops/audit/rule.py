@@ -1,6 +1,7 @@
 """A rule: what is checked and why, as data, beside the small pure function that judges a host by it.
 
-A file in rules/ holds the rules of one area; there is no registry: every `Rule` in such a file is a rule.
+A file in rules/ holds the rules of one area; there is no registry: every `Rule` in such a file is a rule, alone or in a
+tuple of rules that differ by a word only.
 
     @rule("driver.module-matches-library", area="driver", severity="fail",
           title="The loaded kernel module and the driver's libraries are of one version",
@@ -66,7 +67,10 @@ def rules() -> tuple[Rule, ...]:
     """All rules, in the order of their areas' files and of the rules in them."""
     names = sorted(path.stem for path in RULES.glob("[a-z]*.py"))
     files = [import_module(f"wxops.audit.rules.{name}") for name in names]
-    return tuple(value for file in files for value in vars(file).values() if isinstance(value, Rule))
+    values = [value for file in files for value in vars(file).values()]
+    return tuple(
+        each for value in values for each in (value if isinstance(value, tuple) else (value,)) if isinstance(each, Rule)
+    )
 
 
 def rule_named(id: str) -> Rule:
