@@ -158,12 +158,16 @@ class NvmlError(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class OsLife(Row):
-    """An operating system's release. eol: of free security updates; extended: of those under other terms."""
+    """An operating system's release. eol: of its maker's free security updates; extended: of those under other terms.
+
+    extended_free: they cost nothing and need no subscription (Debian LTS).
+    """
 
     os: str
     version: Version
     eol: str
     extended: str = ""
+    extended_free: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

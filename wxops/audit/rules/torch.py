@@ -275,7 +275,7 @@ def computes(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         elif not torch.deep.known:
             yield missing(named(torch), torch.deep, "how it computes")
         for check in torch.deep.value or ():
-            subject = f"{named(torch)} on {check.device}"
+            subject = f"{named(torch)} on {check.device}" if check.device else named(torch)
             worst = max(check.matmul_error, check.convolution_error)
             if check.error:
                 yield failed(

@@ -1,0 +1,59 @@
+"""OpenSSL, judged by what the distribution says: it mends old upstream versions, so their number says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wxops.audit.finding import Judgement, failed, passed, skipped, warned
+from wxops.audit.knowledge import Knowledge
+from wxops.audit.record import HostRecord
+from wxops.audit.rule import rule
+from wxops.audit.subjects import missing
+
+
+@rule(
+    "openssl.updated",
+    area="host",
+    severity="fail",
+    title="No security update of OpenSSL waits to be installed",
+    why="Distributions bring fixes to the version they shipped: only their own status tells whether it is safe.",
+    source="the distribution's package index; OpenSSL release strategy",
+)
+def updated(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
+    if not host.openssl.known or host.openssl.value is None:
+        yield missing("OpenSSL", host.openssl, "its package status")
+        return
+    found = host.openssl.value
+    if not found.packages:
+        yield skipped("OpenSSL", f"{found.version or 'it'} is not from a package")
+    for package in found.packages:
+        said = f"{package.version} of {found.version}"
+        if not package.candidate or package.candidate == package.version:
+            yield passed(package.name, f"{said}, the newest that the distribution has")
+            continue
+        evidence, fix = f"{said}; {package.candidate} waits", f"install {package.name} {package.candidate}"
+        if package.security:
+            yield failed(package.name, f"{evidence}, a security update", fix)
+        else:
+            yield passed(package.name, f"{evidence}, not for security")
+
+
+@rule(
+    "openssl.restarted",
+    area="host",
+    severity="warn",
+    title="No program still runs with an OpenSSL that was replaced",
+    why="An update holds only for programs that were started after it.",
+    source="needrestart, /proc/PID/maps (deleted)",
+)
+def restarted(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
+    if not host.openssl.known or host.openssl.value is None:
+        yield missing("OpenSSL", host.openssl, "which programs use it")
+        return
+    waiting = host.openssl.value.restart_needed
+    if waiting:
+        yield warned("OpenSSL", f"the old one is used by {', '.join(waiting)}", f"restart {', '.join(waiting)}")
+    elif not host.openssl.value.packages:
+        yield skipped("OpenSSL", "it is not from a package")
+    else:
+        yield passed("OpenSSL", "no program uses an old one")
