@@ -18,7 +18,6 @@ from wxops.audit.record import (
     Torch,
 )
 from wxops.audit.report import Audit, HostAudit
-from wxops.audit.rule import rules
 
 SYSTEM = System("gpu1", "debian", "12", "Debian GNU/Linux 12 (bookworm)", "6.1.0-40-amd64", "x86_64")
 GPU = Gpu(0, name=Reading("NVIDIA H100 80GB HBM3"), uuid=Reading("GPU-1"), compute_capability=Reading("9.0"),
@@ -34,13 +33,13 @@ RECORD = HostRecord(
     torches=Reading((Torch("host", "/opt/venv", "2.13.0+cu130", cuda="13.0"),)),
     runtime=Reading(ContainerRuntime(docker="28.2.2", toolkit="1.18.2")),
 )  # fmt: skip
+RULE = "driver.answers"
 HOSTILE = '<script>alert("1")</script> & "quotes"\x1b[31m'
 """What a host may say of itself: nothing of it may reach a page as markup, or a terminal as a command."""
 
 
 def finding(verdict: Verdict, subject: str = "driver", evidence: str = "what was found", fix: str = "") -> Finding:
-    first = rules()[0]
-    return Finding(first.id, first.area, verdict, subject, evidence, fix)
+    return Finding(RULE, "driver", verdict, subject, evidence, fix)
 
 
 def an_audit(*verdicts: Verdict) -> Audit:

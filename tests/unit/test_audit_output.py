@@ -8,11 +8,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.unit.audit_examples import HOSTILE, RECORD, a_hostile_audit, an_audit, with_silent_host
+from tests.unit.audit_examples import HOSTILE, RECORD, RULE, a_hostile_audit, an_audit, with_silent_host
 from wxops.audit import saved
 from wxops.audit.finding import Verdict
 from wxops.audit.report import Audit, HostAudit
-from wxops.audit.rule import rules
 from wxops.console import audit_html, audit_junit, audit_prometheus, audit_sarif, audit_table
 from wxops.errors import InputError
 
@@ -42,7 +41,7 @@ def test_the_table_has_the_worst_first_and_the_fix_on_its_line() -> None:
     lines = list(audit_table.lines(EVERY, color=False, whole=False))
     failed = next(line for line in lines if "fail" in line.split())
     assert failed.endswith("-> mend it")
-    marks = [line.split()[0] for line in lines if line.startswith("  ") and rules()[0].id in line]
+    marks = [line.split()[0] for line in lines if line.startswith("  ") and RULE in line]
     assert marks == ["fail", "unknown", "warn"]
     assert "1 pass, 1 skipped, 1 not supported" in "\n".join(lines)
     assert (

@@ -24,14 +24,14 @@ def text(audit: Audit, strict: bool) -> str:
 
 
 def _suite(host: HostAudit, strict: bool, started: str) -> ET.Element:
-    cases = [_case(host.host, finding, strict) for finding in host.findings]
+    cases = [_case(printable(host.host), finding, strict) for finding in host.findings]
     if host.record is None:
-        case = ET.Element("testcase", classname=host.host, name="audit")
+        case = ET.Element("testcase", classname=printable(host.host), name="audit")
         ET.SubElement(case, "error", message=printable(host.problem), type="unknown")
         cases.append(case)
     counts = {name: sum(case.find(tag) is not None for case in cases)
               for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped"))}  # fmt: skip
-    suite = ET.Element("testsuite", name=host.host, timestamp=started, tests=str(len(cases)))
+    suite = ET.Element("testsuite", name=printable(host.host), timestamp=started, tests=str(len(cases)))
     for name, count in counts.items():
         suite.set(name, str(count))
     suite.extend(cases)
