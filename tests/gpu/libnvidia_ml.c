@@ -7,7 +7,7 @@
  *     GPU CALL[/ARGUMENT] ANSWER
  * GPU: its index, or * for a call of the system and for all GPUs that have no line of their own.
  * ANSWER: the values that the call returns, in its order; `error N` for NVML's error N; `hang` for a call that never
- * returns. The last line that fits counts. A call without a line is not supported.
+ * returns, `crash` for one that ends the process. The last line that fits counts. A call without a line is not supported.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +72,7 @@ static const char *ask(int gpu, const char *call, const char *argument, Return *
     *code = SUCCESS;
     if (!answer) *code = NOT_SUPPORTED;
     else if (!strcmp(answer, "hang")) for (;;) pause();
+    else if (!strcmp(answer, "crash")) abort();
     else if (!strncmp(answer, "error ", 6)) *code = atoi(answer + 6);
     return *code == SUCCESS ? answer : NULL;
 }

@@ -73,7 +73,7 @@ class Scenario:
             yield f"{index} nvmlDeviceGetSerial 16528260{index:05d}"
             yield f"{index} nvmlDeviceGetMinorNumber {index}"
             yield from _links(index, str(kind.pop("links")))
-            yield from (f"{index} {call} {answer or '-'}" for call, answer in kind.items())
+            yield from (f"{index} {call} {'-' if answer == '' else answer}" for call, answer in kind.items())
 
     def tree(self) -> dict[str, str]:
         """All files of the host that the scenario has, path -> text; those of the kernel too."""
