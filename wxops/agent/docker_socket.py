@@ -51,13 +51,14 @@ class DockerError(ModuleFailure):
 class Docker:
     """The engine of this host. A request that it refuses raises DockerError."""
 
-    def __init__(self) -> None:
-        self._path = SOCKET
+    def __init__(self, silence: float = SILENCE_S) -> None:
+        """silence: seconds for which it may say nothing while it is asked."""
+        self._path, self._silence = SOCKET, silence
         self._version = ""
 
     def answers(self) -> bool:
         """Is somebody there? A socket's file may outlive its engine."""
-        connection = UnixConnection(self._path, SILENCE_S)
+        connection = UnixConnection(self._path, self._silence)
         try:
             connection.connect()
         except OSError:
@@ -123,7 +124,7 @@ class Docker:
         return answer
 
     def _send(self, method: str, target: str, body: Body, headers: Headers) -> http.client.HTTPResponse:
-        connection = UnixConnection(self._path, SILENCE_S)
+        connection = UnixConnection(self._path, self._silence)
         try:
             connection.connect()
         except OSError as error:
@@ -136,7 +137,7 @@ class Docker:
             return connection.getresponse()
         except socket.timeout:
             raise ModuleFailure(
-                "Docker was silent for %d minutes; it was asked: %s" % (SILENCE_S // 60, target)
+                "Docker was silent for %g seconds; it was asked: %s" % (self._silence, target)
             ) from None
         except http.client.HTTPException as error:
             raise ModuleFailure("Docker broke off its answer to %s: %r" % (target, error)) from None
