@@ -233,7 +233,7 @@ class Library:
 class DeepCheck:
     """What happened when PyTorch was imported and used on one GPU. error: "" when all went well.
 
-    device: "cuda:0 NVIDIA L4"; "" for the one check that tells that it could not even be imported, or sees no GPU.
+    device: "cuda:0 NVIDIA L4"; "" for the one check that tells that it could not even be imported.
     matmul_error, convolution_error: the largest relative difference from the reference on the CPU.
     """
 

@@ -1,0 +1,86 @@
+"""OpenSSL as the distribution keeps it: what is installed, what it offers, and who still runs the one before."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, List, Mapping, Tuple
+
+    from wxops.agent.facts.host import Host
+    from wxops.agent.gpu.packages import Installed
+    from wxops.agent.gpu.processes import Process
+
+    Offers = Dict[str, Tuple[str, bool]]
+
+NAME = re.compile(r"(openssl(-libs)?|libssl\d[\w.]*|libopenssl\d*|compat-openssl\d+)$")
+LISTS = "/var/lib/apt/lists"
+CANDIDATE = re.compile(r"^(\S+):\n  Installed: .*\n  Candidate: (\S+)\n  Version table:\n((?:   .*\n?)*)", re.MULTILINE)
+
+
+def offers(host: Host, installed: Installed) -> Offers:
+    """What the distribution would install now of OpenSSL's packages, and whether that is from a security archive."""
+    names = sorted(name for name in installed if NAME.match(name))
+    return _of_apt(host, names) or _of_dnf(host, names)
+
+
+def openssl(
+    host: Host, installed: Installed, offered: Offers, processes: Iterable[Process], containers: Mapping[str, str]
+) -> Dict[str, Any]:
+    """containers: name by id."""
+    names = sorted(name for name in installed if NAME.match(name))
+    packages = [_package(name, installed[name], offered.get(name, ("", False))) for name in names]
+    return {"version": _version(host), "packages": packages, "restart_needed": _restarts(processes, containers)}
+
+
+def _package(name: str, about: Dict[str, Any], offered: Tuple[str, bool]) -> Dict[str, Any]:
+    return dict(about, name=name, candidate=offered[0] or about["version"], security=offered[1])
+
+
+def _version(host: Host) -> str:
+    program = host.command("openssl")
+    return " ".join(host.output(program, "version").split()[:2]) if program else ""
+
+
+def _of_apt(host: Host, names: List[str]) -> Offers:
+    """What apt would install now, and whether a security archive has it; nothing where apt has no lists."""
+    command = host.command("apt-cache")
+    if not names or not command or not any(name.endswith(("Packages", "Packages.lz4")) for name in host.names(LISTS)):
+        return {}
+    told = CANDIDATE.findall(host.output(command, "policy", *names))
+    return {name: (version, _from_security(version, table)) for name, version, table in told if version != "(none)"}
+
+
+def _from_security(version: str, table: str) -> bool:
+    """Does a security archive (bookworm-security, noble-security, debian-security) list this version?"""
+    section = re.search(r"^ (?:\*\*\*|   ) %s .*\n((?:        .*\n?)*)" % re.escape(version), table, re.MULTILINE)
+    return section is not None and re.search(r"[a-z]-security\b", section.group(1)) is not None
+
+
+def _of_dnf(host: Host, names: List[str]) -> Offers:
+    """From what dnf has in its cache: an audit does not go to the network."""
+    command = host.command("dnf")
+    if not names or not command or not host.names("/var/cache/dnf"):
+        return {}
+    found = {}
+    for line in host.output(command, "-C", "-q", "repoquery", "--upgrades", "--latest-limit=1", "--queryformat",
+                            "%{name} %{evr}\\n", *names).splitlines():  # fmt: skip
+        name, _, version = line.strip().partition(" ")
+        found[name] = version
+    security = host.output(command, "-C", "-q", "updateinfo", "list", "--security", *names) if found else ""
+    return {name: (version, "%s-%s" % (name, version) in security) for name, version in found.items()}
+
+
+def _restarts(processes: Iterable[Process], containers: Mapping[str, str]) -> List[str]:
+    """As an operator would restart them: a container, a service, else a process; each once."""
+    found = {}
+    for process in processes:
+        if not process.old_ssl:
+            continue
+        if process.container:
+            who = "container %s" % containers.get(process.container, process.container[:12])
+        else:
+            who = process.unit or "%s (process %d)" % (process.name, process.pid)
+        found[who] = True
+    return sorted(found)
