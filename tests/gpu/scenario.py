@@ -1,18 +1,21 @@
-"""A scenario: what GPUs, driver and files a host has, told as data, and what an audit must find there.
+"""A scenario: what GPUs, driver, software and log a host has, told as data, and what an audit must find there.
 
-name: a driver too old for the toolkit
-driver: 470.256.02          # of the libraries and, unless `module` says otherwise, of the loaded module
-cuda: "11.4"                # what the driver says of itself
-gpus: [a100, a100]          # of kinds.yaml
-nvml: ["1 nvmlDeviceGetMigMode 1 1"]     # more lines of the simulated library
-files: {/usr/local/cuda-12.8/version.json: '{"cuda": {"name": "CUDA SDK", "version": "12.8.0"}}'}
-links: {/usr/local/cuda: cuda-12.8}
-torch: [{path: /opt/venv, version: 2.13.0+cu130, cuda: "13.0", cudnn: 9.20.0.48}]
-findings: [{rule: driver.runs-toolkit, verdict: fail}]
+A file of scenarios/ maps names to scenarios:
+
+    a driver too old for the toolkit:
+      driver: 470.256.02          # of the libraries and, unless `module` says otherwise, of the loaded module
+      cuda: "11.4"                # what the driver says of itself
+      gpus: [a100, a100]          # of kinds.yaml
+      nvml: ["1 nvmlDeviceGetMigMode 1 1"]      # more lines for the simulated library
+      toolkit: 12.8.0
+      findings: [{rule: toolkit.driver-runs, verdict: fail, fix: "525.60.13"}]
+
+In the areas of JUDGED an audit may find no failure that is not named here.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +26,11 @@ import yaml
 HERE = Path(__file__).parent
 KINDS: dict[str, dict[str, Any]] = yaml.safe_load((HERE / "kinds.yaml").read_text(encoding="utf-8"))
 FIRST_BUS = 0x17
+JUDGED = frozenset({"driver", "toolkit", "cudnn", "torch", "hardware"})
+"""Areas of which a scenario says all; what a lab host's own system is like is not its business."""
 MOUNTED = ("/sys/module", "/sys/bus/pci/devices", "/proc/driver")
 """Where the kernel would tell of a driver: there a scenario mounts a directory of its own over what the host has."""
+PCI = "/sys/bus/pci/devices"
 
 
 @dataclass(frozen=True)
@@ -39,17 +45,25 @@ class Scenario:
     gpus: tuple[str, ...] = ()
     pci_only: tuple[str, ...] = ()
     nvml: tuple[str, ...] = ()
+    toolkit: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     torch: tuple[Mapping[str, str], ...] = ()
-    options: tuple[str, ...] = ()
+    packages: Mapping[str, str] = field(default_factory=dict)
+    running: tuple[str, ...] = ()
+    kernel_log: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ("guide",)
     findings: tuple[Mapping[str, str], ...] = ()
-    exit_code: int | None = None
 
     @classmethod
-    def load(cls, path: Path) -> Scenario:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in told.items()})
+    def all(cls) -> list[Scenario]:
+        return [cls.of(name, told) for path in sorted((HERE / "scenarios").glob("*.yaml"))
+                for name, told in yaml.safe_load(path.read_text(encoding="utf-8")).items()]  # fmt: skip
+
+    @classmethod
+    def of(cls, name: str, told: Mapping[str, Any]) -> Scenario:
+        return cls(name, **{key: tuple(value) if isinstance(value, list) else value for key, value in told.items()})
 
     def library_text(self) -> str:
         """The file that the simulated library answers from."""
@@ -87,13 +101,29 @@ class Scenario:
             )
         for index, name in enumerate((*self.gpus, *self.pci_only)):
             vendor, device = KINDS[name]["pci"].split(":")
-            folder = f"/sys/bus/pci/devices/{pci_address(index)}"
+            folder = f"{PCI}/{pci_address(index)}"
             told = {"vendor": f"0x{vendor}", "device": f"0x{device}", "class": "0x030200",
                     "current_link_width": "16", "max_link_width": "16"}  # fmt: skip
             files.update({f"{folder}/{name}": f"{value}\n" for name, value in told.items()})
+        if self.toolkit:
+            told = {"cuda": {"name": "CUDA SDK", "version": self.toolkit}}
+            files[f"{self._toolkit_path()}/version.json"] = json.dumps(told)
         for torch in self.torch:
             files.update(torch_files(torch))
         return files
+
+    def all_links(self) -> dict[str, str]:
+        """Symbolic links, path -> target; those of the kernel too."""
+        links = dict(self.links)
+        if self.toolkit:
+            links["/usr/local/cuda"] = self._toolkit_path()
+        if self.driver and self.module != "":
+            links.update({f"{PCI}/{pci_address(index)}/driver": "../../../bus/pci/drivers/nvidia"
+                          for index in range(len(self.gpus) + len(self.pci_only))})  # fmt: skip
+        return links
+
+    def _toolkit_path(self) -> str:
+        return f"/usr/local/cuda-{'.'.join(self.toolkit.split('.')[:2])}"
 
 
 def pci_address(index: int) -> str:
