@@ -6,14 +6,14 @@ The rules themselves judge what the host's record would be after each set: nothi
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from wxops.audit.finding import Finding, Verdict
 from wxops.audit.knowledge import Knowledge
 from wxops.audit.record import HostRecord
 from wxops.audit.rule import rules
-from wxops.audit.upgrades import ORDER, Slot, Upgrade, slots
+from wxops.audit.upgrades import FOLLOWS, ORDER, Slot, Upgrade, slots
 from wxops.audit.versions import Version
 from wxops.errors import InputError, nearest
 
@@ -40,12 +40,16 @@ class HostPlan:
 
 @dataclass(frozen=True, order=True)
 class _Price:
-    """What a set of upgrades leaves, and costs: fewer failures first, then fewer steps, reboots, warnings."""
+    """What a set of upgrades leaves, and costs: fewer failures first, then fewer steps, reboots, warnings.
+
+    rank: how far down in their slots' order of preference the upgrades stand.
+    """
 
     failures: int
     steps: int
     reboots: int
     warnings: int
+    rank: int
 
 
 def targets(told: Sequence[str]) -> dict[str, str]:
@@ -68,94 +72,85 @@ def targets(told: Sequence[str]) -> dict[str, str]:
 
 def plan(host: HostRecord, known: Knowledge, wanted: Mapping[str, str]) -> HostPlan:
     """The plan for one host. wanted: component -> version, which it is to have whatever the rules say."""
-    before = _failures(host, known)
-    there = [slot for slot in slots(host, known, wanted) if slot]
-    problem = _out_of_reach(host, there, wanted)
-    if problem:
-        return HostPlan(host.host, remaining=before, problem=problem)
-    chosen = _cheapest(host, known, there, wanted)
-    after = _failures(_after(host, chosen), known)
-    left = {(finding.rule, finding.subject) for finding in after}
-    mended = tuple(finding for finding in before if (finding.rule, finding.subject) not in left)
-    return HostPlan(host.host, chosen, mended, after)
+    before = _found(host, known)
+    try:
+        there = [slot for slot in slots(host, known, wanted) if slot.upgrades]
+    except InputError as error:
+        return HostPlan(host.host, problem=error.what)
+    chosen = _with_followers(_cheapest(host, known, there), there)
+    after = _found(_after(host, chosen), known)
+    failed = {key for key, finding in before.items() if finding.verdict is Verdict.FAIL}
+    open_then = {key for key, finding in before.items() if finding.verdict is Verdict.UNKNOWN}
+    left = {key: finding for key, finding in after.items()
+            if finding.verdict is Verdict.FAIL or (finding.verdict is Verdict.UNKNOWN and key not in open_then)
+            }  # fmt: skip
+    mended = tuple(before[key] for key in before if key in failed and key not in left)
+    return HostPlan(host.host, chosen, mended, tuple(left.values()))
 
 
-def _out_of_reach(host: HostRecord, there: Sequence[Slot], wanted: Mapping[str, str]) -> str:
-    names = {"cuda": "toolkit"}
-    for name, target in wanted.items():
-        if not any(upgrade.component == names.get(name, name) for slot in there for upgrade in slot):
-            if _has(host, name, target):
-                continue
-            return f"{name}={target}: the tables know no such release, or this host has nothing to upgrade to it"
-    return ""
+def _found(host: HostRecord, known: Knowledge) -> dict[tuple[str, str], Finding]:
+    """What the rules say of a record, by rule and subject."""
+    return {(found.rule, found.subject): found for rule in rules() for found in rule.findings(host, known)}
 
 
-def _has(host: HostRecord, name: str, target: str) -> bool:
-    wanted = Version(target)
-    versions: dict[str, list[str | None]] = {
-        "driver": [host.nvidia.driver_version.value if host.nvidia else None],
-        "torch": [torch.version for torch in host.torches.value or ()],
-        "cuda": [toolkit.version for toolkit in host.toolkits.value or () if toolkit.in_use],
-        "cudnn": [each.version for each in host.libraries.value or () if each.name == "cudnn"],
-    }
-    have = versions[name]
-    return bool(have) and all(text and Version(text).starts_with(wanted) for text in have)
-
-
-def _cheapest(
-    host: HostRecord, known: Knowledge, there: Sequence[Slot], wanted: Mapping[str, str]
-) -> tuple[Upgrade, ...]:
+def _cheapest(host: HostRecord, known: Knowledge, there: Sequence[Slot]) -> tuple[Upgrade, ...]:
     """The set with the lowest price; sets are tried by their size, so that the first that mends all is small."""
-    forced = [slot for slot in there if slot[0].component in {{"cuda": "toolkit"}.get(name, name) for name in wanted}]
-    free = [_useful(host, known, slot) for slot in there if slot not in forced]
-    free = [slot for slot in free if slot]
+    wanted = [slot.upgrades for slot in there if slot.wanted]
+    before = _said(host, known)
+    free = [useful for slot in there if not slot.wanted and (useful := _useful(host, known, slot, before))]
     best: tuple[_Price, tuple[Upgrade, ...]] | None = None
     tried = 0
     for size in range(len(free) + 1):
-        before = best
-        for chosen in _sets(forced, free, size):
+        smaller = best
+        for chosen in _sets(wanted, free, size):
             tried += 1
-            price = _price(host, known, chosen)
+            price = _price(host, known, chosen, there)
             if best is None or price < best[0]:
                 best = price, chosen
             if tried >= MOST_SETS:
                 return best[1]
-        if best is not None and (best[0].failures == 0 or (size > 1 and best is before)):
+        if best is not None and (best[0].failures == 0 or (size > 1 and best is smaller)):
             break
     return best[1] if best else ()
 
 
-def _sets(forced: Sequence[Slot], free: Sequence[Slot], size: int) -> Iterator[tuple[Upgrade, ...]]:
+def _sets(
+    wanted: Sequence[tuple[Upgrade, ...]], free: Sequence[tuple[Upgrade, ...]], size: int
+) -> Iterator[tuple[Upgrade, ...]]:
     for some in itertools.combinations(free, size):
-        for chosen in itertools.product(*forced, *some):
-            yield tuple(sorted(chosen, key=lambda upgrade: ORDER.index(upgrade.component)))
+        for chosen in itertools.product(*wanted, *some):
+            yield in_order(chosen)
 
 
-def _useful(host: HostRecord, known: Knowledge, slot: Slot) -> Slot:
-    """The upgrades of a slot that change what any rule says; those that follow another one always count."""
-    before = _said(host, known)
-    return tuple(
-        each for each in slot if each.after == "the driver's version" or _said(each.apply(host), known) != before
-    )
+def in_order(chosen: Iterable[Upgrade]) -> tuple[Upgrade, ...]:
+    return tuple(sorted(chosen, key=lambda upgrade: ORDER.index(upgrade.component)))
+
+
+def _with_followers(chosen: tuple[Upgrade, ...], there: Sequence[Slot]) -> tuple[Upgrade, ...]:
+    """A new driver takes along what must be of its version, also where no rule may fail for it."""
+    if not any(upgrade.component == "driver" and upgrade.before != upgrade.after for upgrade in chosen):
+        return chosen
+    followers = [each for slot in there for each in slot.upgrades if each.after == FOLLOWS and each not in chosen]
+    return in_order([*chosen, *followers])
+
+
+def _useful(host: HostRecord, known: Knowledge, slot: Slot, before: set[Finding]) -> tuple[Upgrade, ...]:
+    """The upgrades that change what any rule says; those that follow another one always count."""
+    return tuple(each for each in slot.upgrades if each.after == FOLLOWS or _said(each.apply(host), known) != before)
 
 
 def _said(host: HostRecord, known: Knowledge) -> set[Finding]:
     return {finding for rule in rules() for finding in rule.findings(host, known)}
 
 
-def _price(host: HostRecord, known: Knowledge, chosen: tuple[Upgrade, ...]) -> _Price:
+def _price(host: HostRecord, known: Knowledge, chosen: tuple[Upgrade, ...], there: Sequence[Slot]) -> _Price:
     found = [finding.verdict for finding in _said(_after(host, chosen), known)]
     reboots = sum(upgrade.reboot for upgrade in chosen)
-    return _Price(found.count(Verdict.FAIL), len(chosen), reboots, found.count(Verdict.WARN))
+    rank = sum(slot.upgrades.index(upgrade) for slot in there for upgrade in slot.upgrades if upgrade in chosen)
+    return _Price(found.count(Verdict.FAIL), len(chosen), reboots, found.count(Verdict.WARN), rank)
 
 
 def _after(host: HostRecord, chosen: Sequence[Upgrade]) -> HostRecord:
     for upgrade in chosen:
         host = upgrade.apply(host)
     return host
-
-
-def _failures(host: HostRecord, known: Knowledge) -> tuple[Finding, ...]:
-    return tuple(
-        finding for rule in rules() for finding in rule.findings(host, known) if finding.verdict is Verdict.FAIL
-    )

@@ -1,20 +1,33 @@
 """The changes that a plan may make of a host, and what its record would be after each: pure, nothing is touched.
 
-A slot is one thing that is of one version at a time (the driver, a PyTorch); its upgrades exclude each other.
+A slot is one thing that is of one version at a time (the driver, a PyTorch); its upgrades exclude each other, and stand
+in the order in which they are to be preferred.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from wxops.audit.knowledge import Knowledge
-from wxops.audit.questions import compute_capabilities, driver_of, last_branch
-from wxops.audit.reading import Reading
-from wxops.audit.record import ContainerRuntime, Gpu, HostRecord, KernelModule, Library, Mode, NvidiaDriver, Torch
+from wxops.audit.questions import PREFERRED, compute_capabilities, driver_of, last_branch
+from wxops.audit.reading import Reading, unknown
+from wxops.audit.record import (
+    ContainerRuntime,
+    Gpu,
+    HostRecord,
+    KernelModule,
+    Library,
+    Mode,
+    NvidiaDriver,
+    Toolkit,
+    Torch,
+)
 from wxops.audit.subjects import NVIDIA
-from wxops.audit.tables import TorchBuild
+from wxops.audit.tables import TorchBuild, TorchRelease
 from wxops.audit.versions import Version, version
+from wxops.errors import InputError
 
 Apply = Callable[[HostRecord], HostRecord]
 CONTAINER_TOOLKIT = "1.17.8"
@@ -37,23 +50,54 @@ class Upgrade:
     reboot: bool = False
 
 
-Slot = tuple[Upgrade, ...]
+FOLLOWS = "the driver's version"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """wanted: one of the upgrades is to be made, whatever the rules say."""
+
+    upgrades: tuple[Upgrade, ...]
+    wanted: bool = False
 
 
 def slots(host: HostRecord, known: Knowledge, targets: Mapping[str, str]) -> Iterator[Slot]:
-    """The upgrades that the tables know for a host, by slot. targets: component -> the version that is wanted of it."""
-    yield tuple(_openssl(host))
-    yield tuple(_drivers(host, known, targets.get("driver")))
-    yield tuple(_fabric_manager(host))
-    yield tuple(_without_compat(host))
-    yield tuple(_toolkits(host, known, targets.get("cuda")))
-    yield tuple(_cudnn(host, known, targets.get("cudnn")))
-    yield tuple(_container_toolkit(host))
-    yield tuple(_cdi(host))
-    for torch in host.torches.value or ():
-        yield tuple(_torches(host, known, torch, targets.get("torch")))
-    if "torch" in targets and not host.torches.value:
-        yield tuple(_torches(host, known, Torch("host", "a new environment", ""), targets["torch"]))
+    """The upgrades that the tables know for a host. targets: component -> the version that is wanted of it.
+
+    Raises InputError for a target that they do not know.
+    """
+    used = next((toolkit for toolkit in host.toolkits.value or () if toolkit.in_use), None)
+    copies = [each for each in host.libraries.value or () if each.name == "cudnn" and each.owner == "system"]
+    torches = host.torches.value or ((Torch("host", "a new environment", ""),) if "torch" in targets else ())
+    yield Slot(tuple(_openssl(host)))
+    driver = _open(targets, "driver", str(driver_of(host) or ""))
+    yield _slot(host, "driver", driver, _drivers(host, known, driver))
+    yield Slot(tuple(_fabric_manager(host)))
+    yield Slot(tuple(_without_compat(host)))
+    if used or "cuda" in targets:
+        cuda = _open(targets, "cuda", used.version if used else "")
+        yield _slot(host, "cuda", cuda, _toolkits(used or Toolkit("", ""), known, cuda))
+    if copies or "cudnn" in targets:
+        cudnn = _open(targets, "cudnn", copies[0].version if copies else "")
+        yield _slot(host, "cudnn", cudnn, _cudnn(host, known, copies, cudnn))
+    yield Slot(tuple(_container_toolkit(host)))
+    yield Slot(tuple(_cdi(host)))
+    for torch in torches:
+        release = _open(targets, "torch", torch.version)
+        yield _slot(host, "torch", release, _torches(known, torch, release))
+
+
+def _open(targets: Mapping[str, str], name: str, now: str) -> str | None:
+    """The version that is wanted, unless the host has it."""
+    target, there = targets.get(name), version(now)
+    return None if target is None or (there and there.starts_with(Version(target))) else target
+
+
+def _slot(host: HostRecord, name: str, target: str | None, found: Iterable[Upgrade]) -> Slot:
+    upgrades = tuple(found)
+    if target is not None and not upgrades:
+        raise InputError(f"{name}={target}: the tables know no such release for this host", where=host.host)
+    return Slot(upgrades, wanted=target is not None)
 
 
 # What a host stands on
@@ -82,41 +126,46 @@ def _drivers(host: HostRecord, known: Knowledge, target: str | None) -> Iterator
     if not (host.nvidia or host.nvidia_module or host.pci_of(NVIDIA)):
         return
     now = driver_of(host)
-    if target is None:
-        yield Upgrade("driver", "driver", str(now or ""), str(now or ""), "reboot, so that what is pending is done",
-                      lambda host: _running(_rebooted(host), host.nvidia.library_version if host.nvidia else ""),
-                      reboot=True)  # fmt: skip
+    if target is None and host.nvidia is not None:
+        yield _reboot(host.nvidia.library_version or str(now or ""))
     for found, why in _driver_versions(host, known, target):
         if target is not None or now is None or found > now:
-            how = f'nvidia_driver_version: "{found}" in group_vars and `wxops provision`{f" ({why})" if why else ""}'
-            yield Upgrade("driver", "driver", str(now or ""), str(found), how,
-                          lambda host, found=found: _with_driver(host, known, found), reboot=True)  # type: ignore[misc]  # fmt: skip
+            how = f'nvidia_driver_version: "{found}" in group_vars and `wxops provision` ({why})'
+            apply = functools.partial(_with_driver, known, str(found))
+            yield Upgrade("driver", "driver", str(now or ""), str(found), how, apply, reboot=True)
+
+
+def _reboot(driver: str) -> Upgrade:
+    def reboot(host: HostRecord) -> HostRecord:
+        return _running(_rebooted(host), driver)
+
+    return Upgrade("driver", "driver", driver, driver, "reboot, so that what is pending is done", reboot, reboot=True)
 
 
 def _driver_versions(host: HostRecord, known: Knowledge, target: str | None) -> Iterator[tuple[Version, str]]:
+    """Long-lived branches first."""
     limit = last_branch(known, compute_capabilities(host))
-    for row in known.tables.driver_branches:
+    rows = sorted(known.tables.driver_branches, key=lambda row: PREFERRED.index(row.kind))
+    for row in rows:
         told = f"branch {row.branch} {row.kind}, alive until {row.eol}"
         if target is not None:
             if Version(target).major == row.branch.major:
                 exact = Version(target)
                 yield (exact if exact.written > 1 else row.latest_seen or row.branch), told
-                return
         elif row.ends >= known.today and row.latest_seen and (limit is None or row.branch <= limit[0]):
             yield row.latest_seen, told
-    if target is not None:
-        yield Version(target), "a branch that the tables do not have"
 
 
-def _with_driver(host: HostRecord, known: Knowledge, found: Version) -> HostRecord:
+def _with_driver(known: Knowledge, driver: str, host: HostRecord) -> HostRecord:
+    found = Version(driver)
     native = known.tables.forward_compat.driver_native_cuda
     cuda = native.get(str(found.major)) or max(
         (row.cuda for row in known.tables.bundled_drivers if row.driver and row.driver <= found), default=None
     )
     before = host.nvidia or NvidiaDriver("libnvidia-ml.so.1")
-    nvidia = replace(before, driver_version=Reading(str(found)), cuda_version=Reading(str(cuda)) if cuda else Reading(),
-                     library_version=str(found), error="")  # fmt: skip
-    return _running(_rebooted(replace(host, nvidia=nvidia, nouveau_loaded=False)), str(found))
+    nvidia = replace(before, driver_version=Reading(driver), cuda_version=Reading(str(cuda)) if cuda else Reading(),
+                     library_version=driver, error="")  # fmt: skip
+    return _running(_rebooted(replace(host, nvidia=nvidia, nouveau_loaded=False)), driver)
 
 
 def _running(host: HostRecord, driver: str) -> HostRecord:
@@ -170,7 +219,7 @@ def _fabric_manager(host: HostRecord) -> Iterator[Upgrade]:
         return replace(host, fabric_manager=replace(host.fabric_manager, version=str(driver), active=True))
 
     if found is not None:
-        yield Upgrade("fabric manager", "fabric manager", found.version, "the driver's version",
+        yield Upgrade("fabric manager", "fabric manager", found.version, FOLLOWS,
                       "install nvidia-fabricmanager of the driver's very version, and start it", follow)  # fmt: skip
 
 
@@ -192,76 +241,85 @@ def _with_libraries(host: HostRecord, libraries: Iterable[Library]) -> HostRecor
 # CUDA, cuDNN, PyTorch
 
 
-def _toolkits(host: HostRecord, known: Knowledge, target: str | None) -> Iterator[Upgrade]:
+def _toolkits(used: Toolkit, known: Knowledge, target: str | None) -> Iterator[Upgrade]:
     """Releases of the toolkit, for the one that is in use; each minor release once, the newest first."""
-    used = next((toolkit for toolkit in host.toolkits.value or () if toolkit.in_use), None)
-    if used is None:
-        return
     releases = {row.cuda.first(2): row.cuda for row in known.tables.bundled_drivers if row.certain}
-    wanted = [Version(target)] if target else list(releases.values())
-    for found in wanted:
+    for found in [Version(target)] if target else releases.values():
         if target is None and found.first(2) == Version(used.version).first(2):
             continue
 
         def install(host: HostRecord, found: Version = found) -> HostRecord:
             path = f"/usr/local/cuda-{found.first(2)}"
             kept = tuple(replace(each, in_use=False) for each in host.toolkits.value or ())
-            return replace(host, toolkits=Reading((*kept, replace(used, version=str(found), path=path))))
+            return replace(host, toolkits=Reading((*kept, Toolkit(str(found), path, in_use=True))))
 
         how = f'nvidia_cuda_version: "{found}" in group_vars and `wxops provision`'
         yield Upgrade("toolkit", "CUDA toolkit", used.version, str(found), how, install)
 
 
-def _cudnn(host: HostRecord, known: Knowledge, target: str | None) -> Iterator[Upgrade]:
-    """Releases that the tables know, for the copies of the system's."""
-    copies = [each for each in host.libraries.value or () if each.name == "cudnn" and each.owner == "system"]
-    majors = {toolkit.version.split(".")[0] for toolkit in host.toolkits.value or () if toolkit.in_use}
-    if not copies:
-        return
+def _cudnn(host: HostRecord, known: Knowledge, copies: list[Library], target: str | None) -> Iterator[Upgrade]:
+    """Releases that the tables know, for the copies of the system's, the newest first."""
+    used = next((toolkit.version for toolkit in host.toolkits.value or () if toolkit.in_use), "")
+    before = copies[0] if copies else Library("cudnn", "", "/usr/lib")
+    major = Version(used).major if used else before.cuda_major
     wanted = [Version(target)] if target else [row.version for row in known.tables.cudnn if row.certain]
     for found in wanted:
 
         def install(host: HostRecord, found: Version = found) -> HostRecord:
             others = [each for each in host.libraries.value or () if each not in copies]
-            major = int(next(iter(majors), 0)) or copies[0].cuda_major
-            return _with_libraries(host, [*others, replace(copies[0], version=str(found), cuda_major=major)])
+            return _with_libraries(host, [*others, replace(before, version=str(found), cuda_major=major)])
 
-        if str(found) != copies[0].version:
-            how = f'nvidia_cudnn_version: "{found}" in group_vars and `wxops provision`'
-            yield Upgrade("cudnn", "cuDNN of the system", copies[0].version, str(found), how, install)
+        how = f'nvidia_cudnn_version: "{found}" in group_vars and `wxops provision`'
+        yield Upgrade("cudnn", "cuDNN of the system", before.version, str(found), how, install)
 
 
-def _torches(host: HostRecord, known: Knowledge, torch: Torch, target: str | None) -> Iterator[Upgrade]:
-    """Builds of PyTorch for one environment: of the release that is wanted, else its own and the newest ones."""
+def _torches(known: Knowledge, torch: Torch, target: str | None) -> Iterator[Upgrade]:
+    """Builds of PyTorch for one environment: of the release that is wanted, else its own, then the newest ones.
+
+    A build for the same CUDA comes first, then what pip installs by itself.
+    """
     own = version(torch.version)
-    rows = [row for row in known.tables.torch if row.certain]
     if target is not None:
         rows = [row for row in known.tables.torch if Version(target).starts_with(row.torch)]
     else:
-        rows = [row for row in rows if own and own.starts_with(row.torch)] + rows[:NEWEST_TORCHES]
+        certain = [row for row in known.tables.torch if row.certain]
+        rows = [row for row in certain if own and own.starts_with(row.torch)] + certain[:NEWEST_TORCHES]
     for row in dict.fromkeys(rows):
-        release = target if target and Version(target).written > 2 else f"{row.torch}.0"
-        if target is None and own and own.starts_with(row.torch):
-            release = own.first(3)
-        for build in row.builds:
-            tag = f"cu{build.cuda.first(2).replace('.', '')}"
-            found = replace(torch, version=f"{release}+{tag}", cuda=build.cuda.first(2), hip="",
+        release = _release(row, own, target)
+        for build in sorted(row.builds, key=lambda build: (build.cuda != version(torch.cuda), not build.pypi_default)):
+            cuda = build.cuda.first(2)
+            found = replace(torch, version=f"{release}+cu{cuda.replace('.', '')}", cuda=cuda, hip="",
                             cudnn=str(build.cudnn or ""), nccl=str(build.nccl or ""),
-                            architectures=Reading(None, "unknown", "it is not installed yet"))  # fmt: skip
-            if (own is None or own.first(3), torch.cuda) != (release, found.cuda):
+                            architectures=unknown("it is not installed yet"))  # fmt: skip
+            if (own.first(3) if own else "", torch.cuda) != (release, cuda):
                 yield _torch(torch, found, build)
+
+
+def _release(row: TorchRelease, own: Version | None, target: str | None) -> str:
+    """Its three numbers: those that are wanted or there, else the first of the release."""
+    exact = [each for each in (version(target), own) if each and each.written > 2 and each.starts_with(row.torch)]
+    return exact[0].first(3) if exact else row.torch.first(3)
 
 
 def _torch(torch: Torch, found: Torch, build: TorchBuild) -> Upgrade:
     def install(host: HostRecord) -> HostRecord:
-        others = [each for each in host.torches.value or () if each is not torch and each != torch]
-        return replace(host, torches=Reading((*others, found)))
+        others = [each for each in host.torches.value or () if each != torch]
+        return _with_own_libraries(replace(host, torches=Reading((*others, found))), found)
 
     where = f"{torch.path}" if torch.place == "host" else f"{torch.place}, {torch.path}"
     plain, _, tag = found.version.partition("+")
     index = "" if build.pypi_default else f" --index-url https://download.pytorch.org/whl/{tag}"
     how = f"pip install torch=={plain}{index}" if torch.place == "host" else f"rebuild {torch.place} with torch {plain}"
     return Upgrade("torch", f"PyTorch in {where}", torch.version, found.version, how, install)
+
+
+def _with_own_libraries(host: HostRecord, torch: Torch) -> HostRecord:
+    """The libraries of its environment are those that the build brings along."""
+    others = [each for each in host.libraries.value or () if each.owner != torch.path]
+    major = int(torch.cuda.split(".")[0])
+    brought = [Library(name, version, torch.path, major, torch.path)
+               for name, version in (("cudnn", torch.cudnn), ("nccl", torch.nccl)) if version]  # fmt: skip
+    return _with_libraries(host, [*others, *brought])
 
 
 # Containers
@@ -292,7 +350,7 @@ def _cdi(host: HostRecord) -> Iterator[Upgrade]:
     if any("nvidia" in spec.kind for spec in specs):
         before = ", ".join(dict.fromkeys(spec.driver_version for spec in specs))
         how = f"nvidia-ctk cdi generate --output={specs[0].path}"
-        yield Upgrade("CDI", "CDI specification", before, "the driver's version", how, write)
+        yield Upgrade("CDI", "CDI specification", before, FOLLOWS, how, write)
 
 
 def _with_runtime(host: HostRecord, **changes: object) -> HostRecord:
