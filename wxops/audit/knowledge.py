@@ -8,6 +8,7 @@ from datetime import date
 
 from wxops.audit.demand import Demand
 from wxops.audit.policy import Policy
+from wxops.audit.shapes import catalogue, shape
 from wxops.audit.tables import Tables
 
 
@@ -24,5 +25,8 @@ class Knowledge:
     def of(
         cls, policies: Sequence[str] = ("guide",), demand: Demand | None = None, today: date | None = None
     ) -> Knowledge:
-        """By the names, or files, of policies. Raises InputError for a policy that there is not, or that is wrong."""
+        """By the names, or files, of policies. Raises InputError for a policy, model or engine that there is not."""
+        if demand:
+            shape(demand.model)
+            catalogue().engine(demand.engine)
         return cls(today or date.today(), Tables.load(), tuple(Policy.load(name) for name in policies), demand)
