@@ -1,4 +1,4 @@
-# What a contributor types: make setup, test, lint, demo, bench, conformance, soak. Everything lives in .venv.
+# What a contributor types: make setup, test, lint, demo, bench, conformance, conformance-roles, soak. Everything lives in .venv.
 
 PYTHON ?= python3
 # The build of PyTorch to serve with: pinned, and found through pip's own configuration. For a CUDA machine or a plain
@@ -11,7 +11,7 @@ BIN := .venv/bin
 ANSIBLE := .venv/ansible-core
 RUNTIME := $(wildcard runtime/pyproject.toml)
 
-.PHONY: setup packages test lint demo bench conformance soak
+.PHONY: setup packages test lint demo bench conformance conformance-roles soak
 
 setup: packages .venv/ready
 
@@ -52,6 +52,10 @@ bench: setup
 # ansible-core's own integration targets under both engines; TARGETS='copy file' for others than the usual ones.
 conformance: setup $(ANSIBLE)/ready
 	$(BIN)/python -m conformance $(TARGETS)
+
+# Public roles under both engines, fetched with git; ROLES='geerlingguy.ntp ./roles/mine' for others than those of roles.yml.
+conformance-roles: setup $(ANSIBLE)/ready
+	$(BIN)/python -m conformance.roles $(ROLES)
 
 # The long campaigns: agents killed at random instants, random playbooks checked and run, and then the lab tests again.
 soak: setup

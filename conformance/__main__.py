@@ -68,7 +68,7 @@ def _run(lab: Lab, number: int, engine: Engine, target: Target, flags: list[str]
 
 def _say(one: Tried) -> None:
     said = one.comparison
-    print(f"{one.name}: {said.agree} of {said.tasks} tasks agree", flush=True)
+    print(f"{one.name}: {said.agree} of {said.tasks} tasks agree {one.cut_off()}".rstrip(), flush=True)
     for difference in said.differences[:10]:
         print(f"  {shown(difference)}", flush=True)
 

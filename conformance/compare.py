@@ -33,8 +33,9 @@ class Comparison:
     differences: list[Difference]
 
     @property
-    def percent(self) -> float:
-        return 100 * self.agree / self.tasks if self.tasks else 100.0
+    def percent(self) -> float | None:
+        """None where ansible-core ran no task: that is no agreement."""
+        return 100 * self.agree / self.tasks if self.tasks else None
 
 
 def compare(theirs: Iterable[Mapping[str, Any]], ours: Iterable[Mapping[str, Any]]) -> Comparison:

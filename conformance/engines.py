@@ -25,6 +25,7 @@ SUITE = "/root/suite"  # in the host: a copy of test/integration
 OUTPUT = "/root/output"
 SITE = "/root/site"  # what a target installs for the controller: its environment is read-only
 LIMIT_S = 3600
+CUT_OFF = 124  # what timeout(1) ends with
 INVENTORY = """\
 [testgroup]
 testhost ansible_host=127.0.0.1 ansible_user=root ansible_ssh_private_key_file=/root/.ssh/id_ed25519 \
@@ -52,12 +53,16 @@ def binds() -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a target ended: the exit code of each ansible-playbook, seconds, its tasks' results, what was printed."""
+    """How a target ended: the exit code of each ansible-playbook, seconds, its tasks' results, what was printed.
+
+    whole: it came to an end of its own, and was not cut off after LIMIT_S.
+    """
 
     codes: list[str]
     seconds: float
     told: list[dict[str, Any]]
     output: str
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class Engine:
         told = [{**said, "where": _original(lines, host, said)} for said in self._told(host.root / OUTPUT[1:])]
         codes = host.root / OUTPUT[1:] / "codes"
         ended = codes.read_text().split() if codes.exists() else []
-        return Outcome(ended, seconds, told, done.stdout + done.stderr)
+        return Outcome(ended, seconds, told, done.stdout + done.stderr, done.returncode != CUT_OFF)
 
     def _script(self, target: Target, flags: list[str]) -> str:
         if target.script:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.compare import Comparison, Difference
-from conformance.engines import SUITE, Outcome
+from conformance.engines import LIMIT_S, SUITE, Outcome
 
 HEAD = "| target | tasks | agree | % | exit codes | seconds | the first that does not agree |\n" + "|---" * 7 + "|"
 
@@ -32,8 +32,14 @@ class Tried:
     def row(self) -> str:
         said, codes = self.comparison, f"{self.same_codes()} of {len(self.theirs.codes)}"
         seconds = f"{self.theirs.seconds:.0f} {self.ours.seconds:.0f}"
-        first = shown(said.differences[0]) if said.differences else ""
-        return f"| {self.name} | {said.tasks} | {said.agree} | {said.percent:.1f} | {codes} | {seconds} | {first} |"
+        first = self.cut_off() or (shown(said.differences[0]) if said.differences else "")
+        percent = "none ran" if said.percent is None else f"{said.percent:.1f}"
+        return f"| {self.name} | {said.tasks} | {said.agree} | {percent} | {codes} | {seconds} | {first} |"
+
+    def cut_off(self) -> str:
+        """Which engine did not come to the target's end, so that this row tells of a part of it."""
+        cut = [name for name, outcome in (("ansible-core", self.theirs), ("wxops", self.ours)) if not outcome.whole]
+        return f"{' and '.join(cut)} cut off after {LIMIT_S} s" if cut else ""
 
 
 def table(tried: list[Tried]) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from conformance.trees import Tree, differences, tree
 from wxops.engine.events import Event, Recap, TaskResult
 from wxops.engine.options import RunOptions
 from wxops.engine.record import past_run
@@ -19,51 +17,6 @@ from wxops.engine.rollback import Rollback
 from wxops.engine.run import Project, Run
 from wxops.lab.host import Host
 from wxops.playbook.inventory import Inventory
-
-# What a host changes by itself, or keeps about changes: logs, caches, the journal, the clocks of timers.
-ALWAYS_IGNORED = (
-    "/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/var/log", "/var/cache", "/var/lib/wxops", "/var/lib/docker",
-    "/var/lib/containerd", "/var/lib/systemd", "/var/lib/private", "/var/lib/dpkg", "/var/lib/apt", "/etc/machine-id",
-    "/etc/passwd-", "/etc/shadow-", "/etc/group-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/.pwd.lock",
-    "/etc/ld.so.cache", "/etc/.updated", "/var/.updated", "/etc/resolv.conf", "/root/.docker", "/home/ops/.cache",
-)  # fmt: skip
-
-Tree = dict[str, tuple[Any, ...]]
-
-
-def tree(root: Path, ignored: Sequence[str] = ()) -> Tree:
-    """Path -> (type, mode, owner, group, and digest or target), for everything on a host."""
-    skipped = {str(root) + path for path in (*ALWAYS_IGNORED, *ignored)}
-    found: Tree = {}
-    todo = [str(root)]
-    while todo:
-        with os.scandir(todo.pop()) as entries:
-            for entry in entries:
-                if entry.path in skipped:
-                    continue
-                found[entry.path[len(str(root)) :]] = _described(entry)
-                if entry.is_dir(follow_symlinks=False):
-                    todo.append(entry.path)
-    return found
-
-
-def _described(entry: os.DirEntry[str]) -> tuple[Any, ...]:
-    status = entry.stat(follow_symlinks=False)
-    about = (stat.S_IFMT(status.st_mode), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
-    if stat.S_ISLNK(status.st_mode):
-        return (*about, os.readlink(entry.path))
-    if stat.S_ISREG(status.st_mode):
-        # Below /usr a file is told by size and time: hashing all of a distribution would take minutes.
-        if "/usr/" in entry.path and "/usr/local/" not in entry.path:
-            return (*about, status.st_size, int(status.st_mtime))
-        return (*about, hashlib.sha256(Path(entry.path).read_bytes()).hexdigest())
-    return about
-
-
-def differences(before: Tree, after: Tree) -> list[str]:
-    """What differs, a line a path."""
-    return [f"{path}: {before.get(path)} -> {after.get(path)}" for path in sorted(before.keys() | after.keys())
-            if before.get(path) != after.get(path)]  # fmt: skip
 
 
 @dataclass

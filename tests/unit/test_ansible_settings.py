@@ -43,6 +43,7 @@ def written(place: Path, text: str, name: str = "ansible.cfg") -> Settings:
         ("[defaults]\ninventory = hosts,more/hosts\n", "inventory", ("PLACE/hosts", "PLACE/more/hosts")),
         ("[defaults]\ninventory = gpu1,\n", "inventory", ("gpu1,",)),
         ("[defaults]\nroles_path = roles:~/r\n", "roles_path", ("PLACE/roles", "HOME/r")),
+        ("[defaults]\ncollections_path = c:~/d\n", "collections_path", ("PLACE/c", "HOME/d")),
         ("[defaults]\nhost_key_checking = False\n", "accept_new", True),
         ("[defaults]\nhost_key_checking = True\n", "accept_new", False),
         ("[defaults]\ntimeout = 30\n", "timeout", 30.0),

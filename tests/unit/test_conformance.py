@@ -8,7 +8,9 @@ from typing import Any
 import yaml
 
 from conformance.compare import compare
+from conformance.engines import Outcome
 from conformance.going_on import Lines, go_on
+from conformance.report import Tried
 
 
 def said(where: str, status: str, module: str = "command", host: str = "h", **result: Any) -> dict[str, Any]:
@@ -79,3 +81,8 @@ def test_a_task_with_a_module_that_the_target_brings_is_left_out(tmp_path: Path)
     go_on(tmp_path)
     assert yaml.safe_load(path.read_text()) == [{"command": "echo own"}, {"ping": None}]
     assert len(path.read_text().splitlines()) == 8
+
+
+def test_a_target_of_which_nothing_ran_or_that_was_cut_off_is_no_agreement() -> None:
+    cut = Tried("t", Outcome([], 1, [], "", whole=False), Outcome([], 1, [], ""), compare([], []))
+    assert "| t | 0 | 0 | none ran |" in cut.row() and "ansible-core cut off after" in cut.row()

@@ -18,7 +18,7 @@ BUILTIN = _names("""
     include_vars iptables known_hosts lineinfile meta mount_facts package package_facts pause ping pip raw reboot
     replace rpm_key script service service_facts set_fact set_stats setup shell slurp stat subversion systemd
     systemd_service sysvinit tempfile template unarchive uri user validate_argument_spec wait_for
-    wait_for_connection yum_repository
+    wait_for_connection yum yum_repository
 """)  # fmt: skip
 POSIX = _names("""
     acl at authorized_key firewalld firewalld_info mount patch rhel_facts rhel_rpm_ostree rpm_ostree_upgrade

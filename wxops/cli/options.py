@@ -166,7 +166,8 @@ def run_options(flags: dict[str, Any], settings: Settings) -> RunOptions:
         ssh_extra_args=given("ssh_extra_args", settings.ssh_extra_args), ssh_args=settings.ssh_args,
         interpreter=settings.interpreter,
         accept_new=bool(given("accept_new", settings.accept_new)), timeout=given("timeout", settings.timeout),
-        vault=vault, roles_path=(*roles, shared("playbooks") / "roles", *usual_roles()),
+        vault=vault, roles_path=(*roles, shared("playbooks") / "roles", *usual_places("roles")),
+        collections_path=tuple(map(Path, settings.collections_path)) or usual_places("collections"),
         start_at_task=flags.get("start_at_task"), config_file=settings.config_file,
         managed=settings.managed,
         gathering=settings.gathering, flush_cache=bool(flags.get("flush_cache")),
@@ -176,10 +177,10 @@ def run_options(flags: dict[str, Any], settings: Settings) -> RunOptions:
     )  # fmt: skip
 
 
-def usual_roles() -> list[Path]:
-    """Where ansible-galaxy puts roles, as far as they are there."""
-    places = ("~/.ansible/roles", "/usr/share/ansible/roles", "/etc/ansible/roles")
-    return [path for place in places if (path := Path(place).expanduser()).is_dir()]
+def usual_places(kind: str) -> tuple[Path, ...]:
+    """Where ansible-galaxy puts roles or collections, as far as they are there."""
+    places = (f"~/.ansible/{kind}", f"/usr/share/ansible/{kind}", f"/etc/ansible/{kind}")
+    return tuple(path for place in places if (path := Path(place).expanduser()).is_dir())
 
 
 def tell_notices(settings: Settings) -> None:

@@ -59,6 +59,7 @@ class Includes:
 
     def _role(self, task: Task, group: Group, common: Common) -> Included:
         parts, directory = group.wanted["parts"], self._context.play.directory
+        common = replace(common, collections=task.common.collections)
         included = self._context.loader.role(group.wanted["role"], common, directory, task.origin, **parts)
         self._tell(str(group.wanted["role"]), group)
         return included

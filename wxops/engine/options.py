@@ -45,6 +45,7 @@ class RunOptions:
     timeout: float | None = None
     vault: VaultKeys = field(default_factory=VaultKeys)
     roles_path: tuple[Path, ...] = ()
+    collections_path: tuple[Path, ...] = ()
     start_at_task: str | None = None
     gathering: str = "implicit"
     config_file: str | None = None

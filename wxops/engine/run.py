@@ -65,7 +65,10 @@ class Project:
         def render(value: Any, variables: Mapping[str, Any]) -> Any:
             return Templar({**variables, **options.extra_vars}, vault=options.vault, secrets=secrets).render(value)
 
-        known = Known(catalog.module, read, options.roles_path, render, catalog.action_group, catalog.collection)
+        known = Known(
+            catalog.module, read, options.roles_path, render, catalog.action_group, catalog.collection,
+            options.collections_path,
+        )  # fmt: skip
         loader = Loader(known, options.strategy, options.no_log)
         books = [loader.playbook(path) for path in playbooks]
         if options.start_at_task is not None:

@@ -48,6 +48,7 @@ USED = (
     _used("vault_encrypt_identity", "text", "defaults.vault_encrypt_identity", "VAULT_ENCRYPT_IDENTITY"),
     _used("ask_vault_pass", "yes_no", "defaults.ask_vault_pass", "ASK_VAULT_PASS"),
     _used("roles_path", "paths", "defaults.roles_path", "ROLES_PATH"),
+    _used("collections_path", "paths", "defaults.collections_path", "COLLECTIONS_PATH"),
     _used("force_handlers", "yes_no", "defaults.force_handlers", "FORCE_HANDLERS"),
     _used("gathering", "gathering", "defaults.gathering", "GATHERING"),
     _used("error_on_missing_handler", "yes_no", "defaults.error_on_missing_handler", "ERROR_ON_MISSING_HANDLER"),
@@ -77,7 +78,7 @@ USED = (
 # Nothing differs whatever they say: they steer how Ansible's own code works, warns, colours or draws.
 _HARMLESS = """
     defaults.action_warnings defaults.bin_ansible_callbacks
-    defaults.collections_on_ansible_version_mismatch defaults.collections_path defaults.collections_paths
+    defaults.collections_on_ansible_version_mismatch defaults.collections_paths
     defaults.collections_scan_sys_path defaults.command_warnings defaults.cow_selection
     defaults.cowpath defaults.cowsay_enabled_stencils defaults.deprecation_warnings defaults.devel_warning
     defaults.display_traceback defaults.docsite_root_url defaults.duplicate_dict_key defaults.editor

@@ -68,7 +68,7 @@ class Loader:
         if not mapping.get("hosts"):
             raise InputError("a play needs `hosts`", where=mapping.origin)
         check_syntax(said(mapping, keywords.COMMON | {"hosts", "vars_files", "serial", "order"}))
-        self.known.check(mapping)
+        self.known.check(mapping, path.parent)
         common = outer.inner({key: value for key, value in mapping.items() if key != "vars"})
         own_vars = {**(mapping.get("vars") or {}), **variables}
         tasks = Tasks(self.known, path.parent, path, own_vars)

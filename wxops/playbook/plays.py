@@ -79,6 +79,8 @@ class Common:
     check_mode: Any = None
     diff: Any = None
     notify: tuple[str, ...] = ()
+    collections: tuple[str, ...] = ()
+    """Where roles with a short name are looked for first."""
     role: Role | None = None
     rescued: bool = False
     """Is there a `rescue` around it?"""
@@ -103,12 +105,14 @@ class Common:
             own["module_defaults"] = (*self.module_defaults, *as_list(said["module_defaults"]))
         if "notify" in said:
             own["notify"] = (*self.notify, *as_list(said["notify"]))
+        if "collections" in said:
+            own["collections"] = (*map(str, as_list(said["collections"])), *self.collections)
         return replace(self, **own) if own else self
 
 
 OVERRIDING = frozenset(field.name for field in fields(Common)) - {
     "when", "tags", "vars", "params", "environment", "module_defaults", "notify", "role", "rescued",
-    "folder",
+    "folder", "collections",
 }  # fmt: skip
 
 

@@ -6,9 +6,3 @@ from __future__ import annotations
 def is_of_a_collection(name: str) -> bool:
     """`namespace.collection.role`"""
     return all(map(str.isidentifier, name.split("."))) and name.count(".") == 2
-
-
-def in_a_collection(name: str) -> str:
-    """`namespace.collection.role` -> its place below a collection's directory."""
-    namespace, collection, role = name.split(".")
-    return f"{namespace}/{collection}/roles/{role}"

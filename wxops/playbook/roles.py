@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wxops.errors import InputError, Origin
 from wxops.playbook import keywords, source
-from wxops.playbook.role_names import in_a_collection, is_of_a_collection
+from wxops.playbook.role_names import is_of_a_collection
 from wxops.playbook.signature import boolean
 from wxops.playbook.source import SourceDict, SourceList
 
@@ -17,15 +18,59 @@ GALAXY = ("src", "scm", "version", "name")
 """What an entry of `dependencies` says to ansible-galaxy when it has a source."""
 
 
-def find(name: str, search: Sequence[Path], where: Origin | None) -> Path:
-    """The directory of a role. Raises InputError with where it was looked for."""
-    if is_of_a_collection(name):
-        search, name = [base / "collections" / "ansible_collections" for base in search], in_a_collection(name)
-    for folder in [*search, Path("/")] if name.startswith("/") else search:
-        if (folder / name).is_dir():
-            return (folder / name).resolve()
-    looked = ", ".join(str(folder) for folder in search)
-    raise InputError(f"there is no role {name!r}", where=where, fix=f"looked in {looked}")
+@dataclass(frozen=True)
+class Places:
+    """Where roles are looked for: roles by their name, and collections with roles in them."""
+
+    roles: Sequence[Path]
+    collections: Sequence[Path] = ()
+
+    def find(self, name: str, where: Origin | None, of: Sequence[str] = ()) -> tuple[str, Path]:
+        """(the role's name, its directory). Raises InputError with where it was looked for.
+
+        of: the collections in which a short name is looked for first.
+        """
+        if is_of_a_collection(name):
+            found = self._in_collection(name)
+            if found is None:
+                fix = f"looked in {_listed(self.collections)}; `ansible-galaxy collection install` puts it there"
+                raise InputError(f"there is no role {name!r}", where=where, fix=fix)
+            return name, found
+        for full in filter(is_of_a_collection, (f"{collection}.{name}" for collection in of)):
+            if found := self._in_collection(full):
+                return full, found
+        for folder in [*self.roles, Path("/")] if name.startswith("/") else self.roles:
+            if (folder / name).is_dir():
+                return Path(name).name, (folder / name).resolve()
+        raise InputError(f"there is no role {name!r}", where=where, fix=f"looked in {_listed(self.roles)}")
+
+    def has_collection(self, name: str) -> bool:
+        """Is a collection of this name there?"""
+        return any((base / name.replace(".", "/", 1)).is_dir() for base in self._bases())
+
+    def _in_collection(self, name: str) -> Path | None:
+        namespace, collection, role = name.split(".")
+        paths = (base / namespace / collection / "roles" / role for base in self._bases())
+        return next((path.resolve() for path in paths if path.is_dir()), None)
+
+    def _bases(self) -> Iterator[Path]:
+        for path in self.collections:
+            yield path if path.name == "ansible_collections" else path / "ansible_collections"
+
+
+def own_collection(name: str) -> tuple[str, ...]:
+    """Where the dependencies of a role are looked for by their short names."""
+    return (name.rpartition(".")[0],) if is_of_a_collection(name) else ()
+
+
+def collections(role: Path) -> tuple[str, ...]:
+    """Where else the roles that its tasks name are looked for."""
+    said = meta(role).get("collections") or []
+    return tuple(map(str, said if isinstance(said, SourceList) else [said]))
+
+
+def _listed(folders: Sequence[Path]) -> str:
+    return ", ".join(str(folder) for folder in folders)
 
 
 def part(role: Path, folder: str, name: str = "main") -> Path | None:

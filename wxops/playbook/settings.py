@@ -28,6 +28,7 @@ class Settings:
     ask_become_pass:     prompt for the sudo password.
     vault_password_file: a file with the vault password, or a script that prints it.
     roles_path:          where roles are looked for after those beside the playbook.
+    collections_path:    where collections are looked for after those in collections/ beside it, for their roles.
     accept_new:          record the keys of hosts that are not in known_hosts (a changed key always stops the run).
     timeout:             seconds to wait for a host to answer.
     output:              live, plain or jsonl; None is live on a terminal and plain elsewhere.
@@ -49,6 +50,7 @@ class Settings:
     ask_become_pass: bool = False
     vault_password_file: str | None = None
     roles_path: tuple[str, ...] = ()
+    collections_path: tuple[str, ...] = ()
     accept_new: bool = False
     timeout: float = 10.0
     output: str | None = None
@@ -110,7 +112,7 @@ _ALL = [field.name for field in fields(Settings)]
 NAMES = _ALL[: _ALL.index("file")]
 """What wxops.toml may say."""
 _PATHS = ("private_key_file", "vault_password_file", "fact_caching_connection")
-_PATH_LISTS = ("inventory", "roles_path")
+_PATH_LISTS = ("inventory", "roles_path", "collections_path")
 
 
 def _find(directory: str) -> str | None:

@@ -66,6 +66,7 @@ class Signature:
     open: also takes names of the operator's own choosing (set_fact). raw: arguments that the module evaluates itself.
     instead: what to say for arguments that Ansible has deprecated, and that are refused.
     needs: Ansible's words for a missing argument, where they are not those of all modules.
+    handed_on: arguments of the modules to one of which it hands on what it does not name itself.
     """
 
     module: str
@@ -77,23 +78,22 @@ class Signature:
     raw: frozenset[str] = frozenset()
     instead: Mapping[str, str] = field(default_factory=dict)
     needs: str | None = None
+    handed_on: Mapping[str, Argument] = field(default_factory=dict)
 
     @classmethod
     def of(cls, module: str, function: Callable[..., Any], names: Mapping[str, Any]) -> Signature:
-        """Read a function; `names` are its file's globals (ALIASES, FREE_FORM, RAW, INSTEAD, NEEDS and its types)."""
-        arguments, is_open = {}, False
-        for parameter in list(inspect.signature(function).parameters.values())[1:]:
-            if parameter.kind is parameter.VAR_KEYWORD:
-                is_open = True
-                continue
-            required = parameter.default is parameter.empty
-            kind = eval(parameter.annotation, {**names, **NAMES})
-            default = None if required else parameter.default
-            arguments[parameter.name] = Argument(parameter.name, kind, required, default)
+        """Read a function; `names` are the globals of its file (ALIASES, FREE_FORM, RAW, INSTEAD, NEEDS, MORE, types).
+
+        MORE: the functions to one of which it hands on what it does not name itself; without it `**` takes any name.
+        """
+        arguments, is_open = _arguments(function, names)
+        more = names.get("MORE", ())
+        handed_on = {k: v for other in more for k, v in _arguments(other, vars(inspect.getmodule(other)))[0].items()}
         free_form = names.get("FREE_FORM")
         raw, instead = names.get("RAW", frozenset()), names.get("INSTEAD", {})
         doc, aliases = inspect.getdoc(function) or "", names.get("ALIASES", {})
-        return cls(module, doc, arguments, aliases, free_form, is_open, raw, instead, names.get("NEEDS"))
+        needs = names.get("NEEDS")
+        return cls(module, doc, arguments, aliases, free_form, is_open and not more, raw, instead, needs, handed_on)
 
     def free(self, text: str, where: Origin | None) -> dict[str, Any]:
         """Arguments from `module: text`: key=value pairs, or free-form text for the modules that take it."""
@@ -151,10 +151,12 @@ class Signature:
         return result
 
     def _knows(self, name: str) -> bool:
-        return self.aliases.get(name, name) in self.arguments
+        known = self.aliases.get(name, name)
+        return known in self.arguments or known in self.handed_on
 
     def _argument(self, name: str, where: Origin | None) -> Argument | None:
-        argument = self.arguments.get(self.aliases.get(name, name))
+        known_as = self.aliases.get(name, name)
+        argument = self.arguments.get(known_as) or self.handed_on.get(known_as)
         if argument is None and name in self.instead:
             raise InputError(f"{self.module}: {name} is deprecated in Ansible", where=where, fix=self.instead[name])
         if argument is None and not self.open:
@@ -167,6 +169,19 @@ class Signature:
             return coerce(value, argument.type)
         except ValueError as error:
             raise InputError(f"{self.module}: {argument.name} {error}", where=where) from None
+
+
+def _arguments(function: Callable[..., Any], names: Mapping[str, Any]) -> tuple[dict[str, Argument], bool]:
+    """The arguments of a function after the first, and whether it takes others, too."""
+    found, is_open = {}, False
+    for parameter in list(inspect.signature(function).parameters.values())[1:]:
+        if parameter.kind is parameter.VAR_KEYWORD:
+            is_open = True
+            continue
+        required = parameter.default is parameter.empty
+        kind = eval(parameter.annotation, {**names, **NAMES})
+        found[parameter.name] = Argument(parameter.name, kind, required, None if required else parameter.default)
+    return found, is_open
 
 
 def coerce(value: Any, kind: Any) -> Any:

@@ -12,7 +12,6 @@ from wxops.playbook import defaults, keywords, role_spec, roles, source
 from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.plays import Block, Common, Node, Role, Task, as_list, said
 from wxops.playbook.reckoning import may_fail, refusing
-from wxops.playbook.role_names import is_of_a_collection
 from wxops.playbook.signature import boolean
 from wxops.playbook.source import SourceDict, SourceList
 from wxops.playbook.task_arguments import (
@@ -40,9 +39,10 @@ class Known:
     """What loading needs to know of the world.
 
     modules: name and place -> the module, or InputError. read: a file's variables, decrypted if need be.
-    roles_path: where roles are looked for beyond the playbook's own roles/. render: evaluates a template with what is
-    known before a host is (extra variables, and those given here), for the names in static imports. groups: the modules
-    of an action group, or InputError. collection: refuses a name that no known collection has.
+    roles_path, collections_path: where roles are looked for beyond the playbook's own roles/ and collections/. render:
+    evaluates a template with what is known before a host is (extra variables, and those given here), for the names in
+    static imports. groups: the modules of an action group, or InputError. collection: refuses a name that no known
+    collection has.
     """
 
     modules: Callable[[str, Origin | None], ModuleInfo]
@@ -51,12 +51,21 @@ class Known:
     render: Callable[[Any, Mapping[str, Any]], Any] = lambda value, variables: value
     groups: Callable[[str, Origin | None], Collection[str]] = lambda name, where: ()
     collection: Callable[[str, Origin | None], None] = lambda name, where: None
+    collections_path: Sequence[Path] = ()
 
-    def check(self, mapping: SourceDict) -> None:
+    def places(self, directory: Path) -> roles.Places:
+        """Where the roles of a playbook in this directory are looked for."""
+        return roles.Places(
+            [directory / "roles", *self.roles_path, directory], [directory / "collections", *self.collections_path]
+        )
+
+    def check(self, mapping: SourceDict, directory: Path) -> None:
         """Refuse module_defaults and collections, on whatever says them, that name what is not known."""
         if mapping.get("module_defaults"):
             defaults.check(mapping["module_defaults"], mapping.at("module_defaults"), self, may_be_anything)
         for name in as_list(mapping.get("collections")):
+            if self.places(directory).has_collection(str(name)):
+                continue
             self.collection(str(name), getattr(name, "origin", mapping.at("collections")))
 
 
@@ -104,7 +113,7 @@ class Tasks:
 
     def _block(self, mapping: SourceDict, common: Common) -> Block:
         keywords.check(mapping, keywords.BLOCK, "block")
-        self.known.check(mapping)
+        self.known.check(mapping, self.directory)
         check_templates(said(mapping, keywords.COMMON))
         inside = common.inner(mapping)
         body = self.nodes(mapping.get("block"), replace(inside, rescued=inside.rescued or bool(mapping.get("rescue"))))
@@ -123,7 +132,7 @@ class Tasks:
         reckoned = may_fail(mapping, inside)
         with refusing(unless=reckoned):
             check_templates(mapping)
-        self.known.check(mapping)
+        self.known.check(mapping, self.directory)
         if short in STATIC:
             return self._static(short, value, mapping, inside, where)
         if has_template(name):
@@ -232,13 +241,13 @@ class Tasks:
         if short == "include_tasks" and _is_literal(file):
             self._task_file(file, common, where)
         if short == "include_role" and _is_literal(role):
-            path = roles.find(role, self._role_path, where)
+            _, path = self._places.find(role, where, common.collections)
             if part != "main" and _is_literal(part) and roles.part(path, "tasks", part) is None:
                 raise InputError(f"role {role} has no tasks/{part}", where=where)
 
     @property
-    def _role_path(self) -> Sequence[Path]:
-        return [self.directory / "roles", *self.known.roles_path, self.directory]
+    def _places(self) -> roles.Places:
+        return self.known.places(self.directory)
 
     def _inside(self, path: Path) -> Tasks:
         """The same for another file; what it meets of roles is met here."""
@@ -258,7 +267,7 @@ class Tasks:
             if not isinstance(name, str):
                 raise InputError("a role without a name", where=where)
             check_templates(mapping)
-            self.known.check(mapping)
+            self.known.check(mapping, self.directory)
             params = {key: value for key, value in mapping.items() if key not in keywords.ROLE}
             inside = common.inner({key: value for key, value in mapping.items() if key != "name"})
             named = str(self.known.render(name, self.variables))
@@ -277,19 +286,20 @@ class Tasks:
 
         once: what stands beside its name in `roles:`; with the same it runs once, unless it allows duplicates.
         """
-        path = roles.find(name, self._role_path, where)
+        name, path = self._places.find(name, where, common.collections)
         within = self._within(path, tasks_from, where)
         outer, user = common.role, needed_by or common.role
         own_vars = roles.variables(path, "vars", vars_from, self.known.read)
         role = Role(
-            name if is_of_a_collection(name) else path.name, path, {}, own_vars, params,
+            name, path, {}, own_vars, params,
             parents=(outer, *outer.parents) if outer else (), around=(user.path, *user.around) if user else (),
         )  # fmt: skip
         defaults = roles.variables(path, "defaults", defaults_from, self.known.read)
         role = replace(role, defaults=defaults)
+        common = replace(common, collections=roles.own_collection(name))
         before, needed = within.roles(roles.dependencies(path), common, role)
         role = _complete(role, user, needed)
-        inside = replace(common, role=role)
+        inside = replace(common, role=role, collections=(*common.collections, *roles.collections(path)))
         tasks = within._part(path, "tasks", tasks_from, inside)
         if tasks is None and tasks_from != "main":
             raise InputError(f"role {name} has no tasks/{tasks_from}", where=where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 MANAGERS = {"apt": "apt-get", "dnf": "dnf"}
 """The modules that manage packages, each with the command that tells whether a host has it; the first one counts."""
+MORE = (apt, dnf)
+"""Whose arguments may be given as well."""
 OTHER_NAMES = {"dnf4": "dnf", "yum": "dnf", "yum4": "dnf"}
 
 
@@ -25,8 +28,11 @@ def package(
     state: Literal["absent", "build-dep", "fixed", "installed", "latest", "present", "removed"] = "present",
     use: str = "auto",
     update_cache: bool = False,
+    **more: Any,
 ) -> Dict[str, Any]:
     """Install, upgrade and remove packages with the host's own package manager.
+
+    It also takes what that manager's module takes: see `wxops doc apt` and `wxops doc dnf`.
 
     name: the packages, in the manager's own way of writing names and versions.
     state: present, latest or absent, or what else the manager's module knows.
@@ -36,10 +42,12 @@ def package(
     manager = _found() if use == "auto" else OTHER_NAMES.get(use, use)
     if manager not in MANAGERS:
         raise ModuleFailure("`package` has no module for %s; it knows %s" % (manager, ", ".join(MANAGERS)))
+    module = apt if manager == "apt" else dnf
+    unknown = sorted(set(more) - set(inspect.signature(module).parameters))
+    if unknown:
+        raise ModuleFailure("Unsupported parameters for (%s) module: %s" % (manager, ", ".join(unknown)))
     known = {"installed": "present", "removed": "absent"}
-    if manager == "dnf":
-        return dnf(change, name=name, state=known.get(state, state), update_cache=update_cache)  # type: ignore[arg-type]
-    return apt(change, name=name, state=known.get(state, state), update_cache=update_cache)  # type: ignore[arg-type]
+    return module(change, name=name, state=known.get(state, state), update_cache=update_cache, **more)  # type: ignore[arg-type]
 
 
 def _found() -> str:

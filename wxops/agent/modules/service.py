@@ -18,7 +18,7 @@ ALIASES = {"args": "arguments", "daemon-reload": "daemon_reload", "daemon-reexec
 
 def service(
     change: Change,
-    name: str,
+    name: Optional[str] = None,
     state: Optional[Literal["reloaded", "restarted", "started", "stopped"]] = None,
     enabled: Optional[bool] = None,
     sleep: Optional[int] = None,
@@ -35,7 +35,7 @@ def service(
 ) -> Dict[str, Any]:
     """Start, stop, restart or enable a service, through systemd.
 
-    name: the service.
+    name: the service; needed unless it is only `daemon_reload` or `daemon_reexec`.
     state: started and stopped act only if needed; restarted and reloaded always do, and start what is stopped.
     enabled: whether it starts at boot.
     sleep: taken for Ansible's sake; systemd does not need it, nor the three below.
@@ -52,7 +52,7 @@ def service(
     """
     if not os.path.isdir("/run/systemd/system"):
         raise ModuleFailure("this host does not run systemd, and `service` knows no other")
-    if state is None and enabled is None and masked is None:
+    if state is None and enabled is None and masked is None and not (daemon_reload or daemon_reexec):
         raise ModuleFailure("nothing to do: give state or enabled")
     given = {"sleep": sleep, "pattern": pattern, "arguments": arguments, "runlevel": runlevel != "default"}
     for argument in (argument for argument, value in given.items() if value):
