@@ -43,6 +43,10 @@ class InputError(WxopsError):
     """A file, flag or setting of the operator's that cannot be taken as it stands. Nothing was touched."""
 
 
+class MissingModule(InputError):
+    """A module that Ansible can have, and wxops has not: it is refused where a host may need it."""
+
+
 class TemplateError(WxopsError):
     """A Jinja2 expression that cannot be evaluated; `where` is the place it was written."""
 
@@ -83,7 +87,7 @@ def nearest(name: str, known: list[str]) -> str:
     """`did you mean X?` for the known name closest to `name`, else a list of what is known (at most 20)."""
     from difflib import get_close_matches
 
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"
     shown = sorted(known)[:20]

@@ -11,13 +11,14 @@ from typing import Any, Literal
 
 import wxops.agent.modules
 from wxops.actions import collections
-from wxops.errors import InputError, Origin, nearest
+from wxops.errors import InputError, MissingModule, Origin, nearest
 from wxops.playbook.signature import Signature
 
 HERE = Path(__file__).parent
 HOST_MODULES = Path(wxops.agent.modules.__file__).parent
 NOT_MODULES = frozenset({"catalog", "collections"})
-FOR_THE_ENGINE = frozenset({"rollback", "module_by_name"})
+FOR_THE_ENGINE = frozenset({"rollback", "module_by_name", "missing_module"})
+REMEDY = "`wxops doc` lists the modules that there are; behind a `when` that holds for no host it may stay"
 NO_ASYNC = frozenset({"async_status", "raw", "assemble"})
 """Modules of the host's that Ansible does not let run with `async`, for it gives them a part on the controller."""
 
@@ -75,9 +76,13 @@ def collection(name: str, where: Origin | None = None) -> None:
 def _unknown(name: str, where: Origin | None) -> InputError:
     """A name that nobody has, or one that Ansible has."""
     of = collections.of(name)
-    if of is None:
-        return InputError(f"there is no module {name!r}", where=where, fix=_instead_of(name))
-    return InputError(f"{name!r} is a module of {of}, but wxops does not have it yet", where=where)
+    if of is not None:
+        return MissingModule(f"{name!r} is a module of {of}, but wxops does not have it yet", where=where, fix=REMEDY)
+    of = collections.elsewhere(name)
+    if of is not None:
+        return MissingModule(f"{name!r} is a module of {of}, of which wxops has none", where=where, fix=REMEDY)
+    kind = MissingModule if name.count(".") == 2 and name.rpartition(".")[0] not in collections.names() else InputError
+    return kind(f"there is no module {name!r}", where=where, fix=_instead_of(name))
 
 
 def _instead_of(name: str) -> str:

@@ -64,6 +64,20 @@ COLLECTIONS = {
 CORE = ("ansible.builtin", "ansible.legacy")
 """Ansible finds what it once brought itself under these names, too: every module of the collections above."""
 
+ELSEWHERE = {
+    begin: collection
+    for collection, begins in {
+        "amazon.aws": "aws_ ec2_ s3_", "azure.azcollection": "azure_rm_", "google.cloud": "gcp_",
+        "community.grafana": "grafana_", "kubernetes.core": "helm k8s", "community.mongodb": "mongodb_",
+        "community.mysql": "mysql_", "openstack.cloud": "os_", "containers.podman": "podman_",
+        "community.postgresql": "postgresql_", "community.proxysql": "proxysql_", "community.rabbitmq": "rabbitmq_",
+        "community.libvirt": "virt", "community.vmware": "vmware_", "ansible.windows": "win_",
+        "community.zabbix": "zabbix_",
+    }.items()
+    for begin in begins.split()
+}  # fmt: skip
+"""How the modules of other collections begin whose short names Ansible knows: operators write these, too."""
+
 GROUPS = {
     "docker": DOCKER - {"current_container_facts"},
     "community.docker.docker": DOCKER - {"current_container_facts"},
@@ -86,6 +100,11 @@ def short_name(name: str) -> str | None:
     if collection in CORE:
         return short if short in BUILTIN.union(*COLLECTIONS.values()) else None
     return short if short in COLLECTIONS.get(collection, ()) else None
+
+
+def elsewhere(name: str) -> str | None:
+    """The collection that a short name is of by the look of it, if that is none of ours."""
+    return next((of for begin, of in ELSEWHERE.items() if name.startswith(begin) and "." not in name), None)
 
 
 def full_name(short: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 from wxops.engine import events
 from wxops.engine.context import PlayContext
 from wxops.engine.handlers import Handlers
+from wxops.engine.missing import refuse_needed
 from wxops.errors import InputError
 from wxops.playbook.loader import Included
-from wxops.playbook.plays import Common, Node, Task
+from wxops.playbook.plays import Block, Common, Node, Task
 from wxops.playbook.task_loader import find_task_file
 
 
@@ -51,6 +52,8 @@ class Includes:
         """The tasks; their handlers are known from now on. Raises InputError with what is wrong in them."""
         common = _inside(task, group)
         included = self._role(task, group, common) if "role" in group.wanted else self._file(task, group, common)
+        brought = [*_tasks(included.nodes), *(each for handlers in included.handlers for each in handlers)]
+        refuse_needed(brought, self._context.variables, group.hosts)
         for handlers in included.handlers:
             self._handlers.add(handlers)
         if included.role is not None and group.wanted.get("public"):
@@ -76,6 +79,11 @@ class Includes:
     def _tell(self, what: str, group: Group) -> None:
         item = group.names.get(str(group.names.get("ansible_loop_var")))
         self._context.emit(events.Included(what, tuple(group.hosts), self._context.secrets.mask_data(item)))
+
+
+def _tasks(nodes: Sequence[Node]) -> Iterator[Task]:
+    for node in nodes:
+        yield from node.tasks() if isinstance(node, Block) else [node]
 
 
 def _inside(task: Task, group: Group) -> Common:

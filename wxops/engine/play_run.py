@@ -12,6 +12,7 @@ from wxops.engine.blocks import BlockRun
 from wxops.engine.context import PlayContext
 from wxops.engine.events import PlayStarted
 from wxops.engine.handlers import Handlers
+from wxops.engine.missing import needing, refuse_needed
 from wxops.engine.module_defaults import facts_defaults
 from wxops.engine.owed import OwedHandlers
 from wxops.engine.pace import Pace
@@ -53,6 +54,7 @@ def _batch(context: PlayContext, hosts: list[str]) -> None:
 
 def _sections(context: PlayContext, blocks: BlockRun, hosts: list[str]) -> None:
     _facts(context, blocks, hosts)
+    refuse_needed(needing(context.play, context.options), context.variables, context.taking_part(hosts))
     for section in context.play.sections:
         blocks.run([section], hosts)
         blocks.flush_handlers(hosts)

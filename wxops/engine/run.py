@@ -15,6 +15,7 @@ from wxops.engine.additions import Additions
 from wxops.engine.connections import Connections
 from wxops.engine.context import Interrupted, PlayContext
 from wxops.engine.events import Event, Notice, PlaybookEnded, PlayStarted, Recap, RunStarted
+from wxops.engine.missing import refuse_unconditional
 from wxops.engine.options import RunOptions
 from wxops.engine.order import ordered
 from wxops.engine.play_run import run_play
@@ -78,6 +79,7 @@ class Project:
         for play in project.plays:
             with contextlib.suppress(*[UndefinedVariable] * bool(play.vars_prompt)):  # its hosts may be the answer
                 project.hosts(play)
+            refuse_unconditional(play, options)
             for task in play.tasks():
                 refuse_for_all(play, task)
         return project

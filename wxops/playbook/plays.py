@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from wxops.errors import Origin
+from wxops.errors import MissingModule, Origin
 from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.role_names import is_of_a_collection
 from wxops.playbook.source import SourceDict
@@ -153,6 +153,8 @@ class Task:
     poll: Any = None
     defaults: tuple[Any, ...] = ()
     """What module_defaults says of its arguments, where it or they are a template: else it stands among them."""
+    missing: MissingModule | None = None
+    """Why wxops cannot do it: the engine refuses it, unless no host comes to it."""
     outer: Common = field(default_factory=Common)
     """What holds around it: so it does for what an include brings in, but not what the include says itself."""
 
@@ -225,6 +227,10 @@ class Play:
     def tasks(self) -> Iterator[Task]:
         for section in self.sections:
             yield from section.tasks()
+
+    def handler_tasks(self) -> Iterator[Task]:
+        for group in self.handlers:
+            yield from group
 
 
 def as_list(value: Any) -> list[Any]:

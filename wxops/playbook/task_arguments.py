@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from wxops.errors import InputError, Origin
+from wxops.errors import InputError, MissingModule, Origin
 from wxops.playbook.defaults import merged
 from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.reckoning import refusing
@@ -103,9 +103,19 @@ def named_later(name: str, value: Any, mapping: SourceDict, where: Origin) -> So
     return given
 
 
-def without_args(mapping: SourceDict) -> SourceDict:
+def named_missing(missing: MissingModule, where: Origin) -> SourceDict:
+    """Arguments of the module that stands for one that is not here."""
+    given = SourceDict(where)
+    given["said"] = str(missing)
+    return given
+
+
+def without_args(mapping: SourceDict, name: str | None = None) -> SourceDict:
+    """A task without `args`. name: what it is called if it says nothing else."""
     rest = SourceDict(mapping.origin)
     rest.update({key: value for key, value in mapping.items() if key != "args"})
+    if name is not None:
+        rest.setdefault("name", name)
     rest.keys_at.update(mapping.keys_at)
     return rest
 

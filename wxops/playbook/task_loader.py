@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from wxops.errors import InputError, Origin
+from wxops.errors import InputError, MissingModule, Origin
 from wxops.playbook import defaults, keywords, role_spec, roles, source
 from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.plays import Block, Common, Node, Role, Task, as_list, said
@@ -21,6 +21,7 @@ from wxops.playbook.task_arguments import (
     is_open,
     may_be_anything,
     named_later,
+    named_missing,
     without_args,
 )
 from wxops.playbook.task_keywords import ModuleInfo, check_apply, check_async, check_templates, loop_of
@@ -32,6 +33,7 @@ IMPORT_ROLE = frozenset(
      "rolespec_validate"}
 )  # fmt: skip
 BY_NAME = "module_by_name"
+MISSING = "missing_module"
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,9 @@ class Tasks:
             return self._static(short, value, mapping, inside, where)
         if has_template(name):
             name, value, mapping = BY_NAME, named_later(name, value, mapping, where), without_args(mapping)
+        missing = self._missing(name, inside, where)
+        if missing is not None:
+            name, value, mapping = MISSING, named_missing(missing, where), without_args(mapping, name)
         module = self.known.modules(name, where)
         default = defaults.defaults_of(inside.module_defaults, module.name, self.known)
         arguments = arguments_of(module.signature, value, mapping, where, default, reckoned)
@@ -163,6 +168,7 @@ class Tasks:
             async_limit=mapping.get("async"),
             poll=mapping.get("poll"),
             defaults=default if is_open(arguments, default) else (),
+            missing=missing,
             outer=common,
             **conditions,
         )
@@ -183,9 +189,27 @@ class Tasks:
             raise keywords.unknown(str(wrong), keywords.TASK, "task", mapping.at(wrong))
         return candidates[0], str(candidates[0]), mapping[candidates[0]]
 
+    def _missing(self, name: str, common: Common, where: Origin) -> MissingModule | None:
+        """Why a module that is Ansible's, or that the playbook brings along, is not here. Another is refused."""
+        try:
+            self.known.modules(name, where)
+        except MissingModule as error:
+            return error
+        except InputError:
+            folders = [self.directory, *([common.role.path] if common.role else [])]
+            brought = (folder / "library" / f"{name}.py" for folder in folders)
+            file = next((path for path in brought if path.is_file()), None)
+            if file is None:
+                raise
+            what = f"{name!r} is a module that comes with the playbook ({file}), Python for Ansible: wxops runs none"
+            return MissingModule(what, where=where, fix="behind a `when` that holds for no host it may stay")
+        return None
+
     def _is_module(self, name: str) -> bool:
         try:
             self.known.modules(name, None)
+        except MissingModule:
+            return True
         except InputError:
             return _short(name) in STATIC
         return True
