@@ -27,3 +27,19 @@ def test_only_a_play_for_localhost_needs_no_inventory(
     assert ended.value.code == code
     assert ("here I am" in told.out) == (code == 0)
     assert ("no inventory is given" in told.err) == (code == 1)
+
+
+def test_such_a_run_is_taken_back_without_one_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    task = f"{{copy: {{content: x, dest: {tmp_path}/made}}}}"
+    (tmp_path / "site.yml").write_text(f"- {{hosts: localhost, gather_facts: false, tasks: [{task}]}}\n")
+    for command, is_there in ((["run", "site.yml"], True), (["rollback"], False)):
+        monkeypatch.setattr(sys, "argv", ["wxops", *command])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 0, capsys.readouterr()
+        assert (tmp_path / "made").exists() == is_there

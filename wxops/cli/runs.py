@@ -65,7 +65,9 @@ def rollback(run: str | None, force: bool, **given: Any) -> int:
 
     settings, directory = Settings.load(), flags.records()
     past = past_run(directory, run, elsewhere=True)
-    sources = given.pop("inventory") or past.about.get("inventory") or flags.inventory_sources((), settings)
+    sources = given.pop("inventory") or past.about.get("inventory")
+    if sources is None:  # none at all is that of a run that was for localhost alone
+        sources = flags.inventory_sources((), settings)
     options = flags.run_options(given, settings)
     flags.tell_notices(settings)
     with console(given["output"] or settings.output, options, sys.stdout) as show_event:
