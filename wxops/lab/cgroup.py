@@ -15,6 +15,8 @@ from pathlib import Path
 from wxops.errors import LabError
 
 ROOT = Path("/sys/fs/cgroup")
+WEIGHT = 16
+"""How many processes beside them all labs together weigh. As one, which is usual, they starve on a busy machine."""
 
 
 def _hierarchies() -> list[Path]:
@@ -47,6 +49,7 @@ class Cgroup:
                 if hierarchy.name == "cpuset":  # a v1 cpuset starts empty and takes no process
                     for setting in ("cpuset.cpus", "cpuset.mems"):
                         (group / setting).write_text((group.parent / setting).read_text())
+            _weigh(hierarchy / Path(self.path).parts[0])
 
     def entrances(self) -> list[Path]:
         """The files that a process writes its pid to, to move in with all that it starts."""
@@ -105,6 +108,13 @@ def _delegate_controllers(group: Path) -> None:
     for controller in (group / "cgroup.controllers").read_text().split():
         with contextlib.suppress(OSError):  # one that the kernel reserves for the root, say
             (group / "cgroup.subtree_control").write_text(f"+{controller}")
+
+
+def _weigh(labs: Path) -> None:
+    """Give all labs together their WEIGHT: in the units of v1 and of cgroup2, where their controller is."""
+    for setting, usual in (("cpu.shares", 1024), ("cpu.weight", 100)):
+        if (labs / setting).exists():
+            (labs / setting).write_text(str(WEIGHT * usual))
 
 
 def groups_below(path: str) -> list[Cgroup]:
