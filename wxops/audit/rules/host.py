@@ -16,6 +16,7 @@ from wxops.audit.versions import version
 LIKE_RHEL = {"rocky", "almalinux", "centos", "ol"}
 DRIVER_PACKAGES = ("nvidia-", "libnvidia-", "cuda-drivers", "linux-modules-nvidia-", "xserver-xorg-video-nvidia")
 NOT_OF_THE_DRIVER = ("nvidia-container-toolkit", "nvidia-docker", "libnvidia-container", "nvidia-driver-pinning")
+UPGRADERS = {"unattended-upgrades", "dnf-automatic"}
 SETTINGS = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_HIP_ALLOC_CONF")
 
 
@@ -95,14 +96,14 @@ def driver_held(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
     loose = sorted(package.name for package in driver if not package.held)
     if not driver:
         yield skipped("packages", "no package of NVIDIA's driver is installed")
-    elif "unattended-upgrades" not in names:
-        yield passed("packages", "unattended-upgrades is not installed")
+    elif not (unasked := names & UPGRADERS):
+        yield passed("packages", f"none of {', '.join(sorted(UPGRADERS))} is installed")
     elif any(name.startswith("nvidia-driver-pinning") for name in names):
         yield passed("packages", "pinned by nvidia-driver-pinning")
     elif loose:
-        yield warned(
-            "packages", f"unattended-upgrades is on, not held: {', '.join(loose)}", f"apt-mark hold {' '.join(loose)}"
-        )
+        hold = "dnf versionlock add" if "dnf-automatic" in unasked else "apt-mark hold"
+        evidence = f"{', '.join(sorted(unasked))} is on, not held: {', '.join(loose)}"
+        yield warned("packages", evidence, f"{hold} {' '.join(loose)}")
     else:
         yield passed("packages", f"{len(driver)} held")
 

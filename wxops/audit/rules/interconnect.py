@@ -167,7 +167,7 @@ def fabric_manager(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         yield failed(subject, "not installed, and GPUs hang on an NVSwitch", fix)
     elif driver and manager.version != driver:
         fix = f"install nvidia-fabricmanager {driver}, then systemctl restart nvidia-fabricmanager"
-        # The page of NVIDIA's that demands equality was not read: a GPU that has not joined is what fails a host.
+        # NVIDIA's own page was not read: what fails a host is a manager that stopped or a GPU that has not joined.
         yield failed(subject, f"version {manager.version}, driver {driver}", fix, certain=False)
     elif not manager.active:
         yield failed(subject, f"{manager.version} is not running", "systemctl enable --now nvidia-fabricmanager")
