@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from wxops.audit.knowledge import Knowledge
@@ -9,6 +10,7 @@ from wxops.audit.record import HostRecord
 from wxops.audit.tables import Architecture, CudaFloor, DriverBranch, TorchBuild, TorchCode, TorchRelease
 from wxops.audit.versions import Version, version
 
+PUBLISHED = re.compile(r"\d+(\.\d+)+(\+(cu|cpu|rocm)[\d.]*)?")
 PREFERRED = ("LTSB", "PB", "NFB")
 
 
@@ -87,6 +89,11 @@ def driver_upgrade(known: Knowledge, host: HostRecord, at_least: Version) -> str
     to = at_least if branch.branch.major == at_least.major else branch.latest_seen or branch.branch
     kept_up = f"branch {branch.branch} {branch.kind}, alive until {branch.eol}"
     return f"upgrade the driver to {to} or later ({kept_up}), then reboot"
+
+
+def published(torch: Version) -> bool:
+    """Whether PyTorch's own project built it: 2.13.0+cu130; NVIDIA's builds are 2.9.0a0+50eac811a6.nv25.09."""
+    return bool(PUBLISHED.fullmatch(torch.text))
 
 
 def torch_release(known: Knowledge, torch: Version) -> TorchRelease | None:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from wxops.audit.finding import Judgement, failed, passed, skipped, undetermined, warned
 from wxops.audit.knowledge import Knowledge
-from wxops.audit.questions import compute_capabilities, driver_of, driver_upgrade, torch_build
+from wxops.audit.questions import compute_capabilities, driver_of, driver_upgrade, published, torch_build
 from wxops.audit.record import HostRecord, Library
 from wxops.audit.rule import rule
+from wxops.audit.rules.torch import where
 from wxops.audit.subjects import NO_ANSWER, missing
 from wxops.audit.tables import Cudnn, CudnnCuda
 from wxops.audit.versions import Version, version
@@ -173,7 +174,7 @@ def of_torch_cuda(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
             yield failed(
                 subject,
                 f"built for CUDA {', '.join(map(str, wrong))}, PyTorch for CUDA {torch.cuda}",
-                f"in {torch.path}: pip uninstall nvidia-cudnn-cu{wrong[0]}, then "
+                f"in {where(torch)}: pip uninstall nvidia-cudnn-cu{wrong[0]}, then "
                 f"pip install --force-reinstall nvidia-cudnn-cu{cuda.major}{pin}",
             )
         elif majors:
@@ -201,7 +202,7 @@ def as_built(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         build = torch_build(known, number, cuda) if number and cuda else None
         if cuda is None:
             yield skipped(subject, "it is no CUDA build")
-        elif build is None or build.cudnn is None:
+        elif build is None or build.cudnn is None or not number or not published(number):
             yield skipped(subject, "the table does not say with which it was built")
         elif loads is None:
             yield undetermined(subject, "which cuDNN it loads could not be read")
@@ -209,7 +210,7 @@ def as_built(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
             yield passed(subject, f"{loads}, as built")
         else:
             evidence = f"loads {loads}, built with {build.cudnn}"
-            fix = f"in {torch.path}: pip install nvidia-cudnn-cu{cuda.major}=={build.cudnn}"
+            fix = f"in {where(torch)}: pip install nvidia-cudnn-cu{cuda.major}=={build.cudnn}"
             refused = loads.major != build.cudnn.major or loads.minor < build.cudnn.minor
             yield (failed if refused else warned)(subject, evidence, fix)
     if not host.torches.known:

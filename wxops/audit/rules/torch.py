@@ -14,6 +14,7 @@ from wxops.audit.questions import (
     driver_cuda,
     driver_of,
     driver_upgrade,
+    published,
     runs_machine_code,
     torch_build,
     torch_code,
@@ -43,6 +44,11 @@ def torches(host: HostRecord, cuda_only: bool = True) -> Iterator[tuple[Torch, V
             yield skipped(named(torch), "it is no CUDA build")
         else:
             yield torch, number
+
+
+def where(torch: Torch) -> str:
+    """Where a change is to be made: in an environment, or in what an image is built from."""
+    return torch.path if torch.place == "host" else f"{torch.place} ({torch.path})"
 
 
 def named(torch: Torch) -> str:
@@ -136,7 +142,7 @@ def _runs_on(host: HostRecord, known: Knowledge, torch: Torch, number: Version, 
     release, build = better
     wanted = number.first(3) if number.starts_with(release.torch) else f"{release.torch}.*"
     index = f"https://download.pytorch.org/whl/cu{build.cuda.major}{build.cuda.minor}"
-    fix = f"in {torch.path}: pip install 'torch=={wanted}' --index-url {index}"
+    fix = f"in {where(torch)}: pip install 'torch=={wanted}' --index-url {index}"
     return failed(named(torch), evidence, fix, certain)
 
 
@@ -160,7 +166,7 @@ def not_cpu_build(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
             yield passed(named(torch), f"built for CUDA {torch.cuda}")
         else:
             kind = f"built for ROCm {torch.hip}" if torch.hip else "a CPU build"
-            fix = f"in {torch.path}: pip install --force-reinstall torch=={number.first(3)} from a CUDA build's index"
+            fix = f"in {where(torch)}: pip install --force-reinstall torch=={number.first(3)} from a CUDA build's index"
             yield warned(named(torch), f"{kind} on a host with NVIDIA GPUs", fix)
 
 
@@ -215,7 +221,9 @@ def published_build(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
             continue
         torch, number = each
         release = torch_release(known, number)
-        if release is None:
+        if ".nv" in number.text:
+            yield skipped(named(torch), "a build of NVIDIA's (NGC), which brings all that it was built with")
+        elif release is None:
             newest = max(row.torch for row in known.tables.torch)
             if number > newest:
                 yield undetermined(named(torch), f"newer than the table of {known.tables.collected}")
@@ -245,14 +253,16 @@ def nccl(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
             continue
         torch, number = each
         build, have = torch_build(known, number, Version(torch.cuda)), version(torch.nccl)
-        if build is None or build.nccl is None:
+        if not published(number):
+            yield skipped(named(torch), "it is no build of PyTorch's project, whose NCCL the table has")
+        elif build is None or build.nccl is None:
             yield skipped(named(torch), "the table does not say with which NCCL it was built")
         elif have is None:
             yield undetermined(named(torch), "which NCCL it has could not be read")
         elif have == build.nccl:
             yield passed(named(torch), f"NCCL {have}, as built")
         else:
-            fix = f"in {torch.path}: pip install nvidia-nccl-cu{build.cuda.major}=={build.nccl}"
+            fix = f"in {where(torch)}: pip install nvidia-nccl-cu{build.cuda.major}=={build.nccl}"
             yield warned(named(torch), f"NCCL {have}, built with {build.nccl}", fix)
 
 
