@@ -109,6 +109,7 @@ class Engine:
             "OUTPUT_DIR": f"{OUTPUT}/dir", "INVENTORY_PATH": f"{SUITE}/inventory", "LC_ALL": "C.UTF-8",
             "ANSIBLE_FORCE_COLOR": "false", "ANSIBLE_DEPRECATION_WARNINGS": "false", "ANSIBLE_DEVEL_WARNING": "false",
             "ANSIBLE_TEST_PYTHON_VERSION": "3.11", "ANSIBLE_HOST_PATTERN_MISMATCH": "error",
+            "ANSIBLE_TIMEOUT": "60",  # seconds for a login: a busy machine is no difference between them
             "PAGER": "/bin/cat", "PYTHONDONTWRITEBYTECODE": "1", "PIP_TARGET": SITE, "PYTHONPATH": SITE,
             "PIP_CERT": "/etc/ssl/certs/ca-certificates.crt",
         }  # fmt: skip
