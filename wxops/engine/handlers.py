@@ -21,7 +21,8 @@ class UnknownHandler(InputError):
 class Handlers:
     """The handlers of a play, in groups: those of each role, then the play's own, then those of included roles.
 
-    A name means the first handler of that name in the last group that has one; a topic all that listen to it.
+    A name means the first handler of that name in the last group that has one; a topic all that listen to it, and of
+    those of one name again that one.
     """
 
     def __init__(self, context: PlayContext, groups: Sequence[Group]) -> None:
@@ -29,6 +30,7 @@ class Handlers:
         self._groups: list[Group] = []
         self._names: dict[str, Key] = {}
         self._topics: dict[str, list[Key]] = {}
+        self._called: dict[Key, str] = {}
         for group in groups:
             self.add(group)
 
@@ -47,6 +49,7 @@ class Handlers:
         named: dict[str, Key] = {}
         for position, handler in enumerate(self._groups[number]):
             name = _rendered(handler.name, templar)
+            self._called[number, position] = name or str(handler.name or "")
             if name is not None:
                 named.setdefault(name, (number, position))
                 for each in _of_role(handler, name):
@@ -58,7 +61,7 @@ class Handlers:
 
     def notify(self, name: str, host: str, task: Task) -> None:
         """Note that a handler is to run on a host. Raises UnknownHandler, unless a setting makes that a warning."""
-        found = [*([self._names[name]] if name in self._names else []), *self._topics.get(name, [])]
+        found = self._meant(name)
         if not found:
             known = ", ".join([*self._names, *self._topics]) or "none"
             if not self._context.options.error_on_missing_handler:
@@ -73,11 +76,18 @@ class Handlers:
 
     def recall(self, name: str, host: str) -> bool:
         """Note what an earlier run notified; False when the play has no such handler any more."""
-        found = {*([self._names[name]] if name in self._names else []), *self._topics.get(name, [])}
+        found = self._meant(name)
         self._context.states[host].notified.update(found)
         if found and self._context.owed is not None:
             self._context.owed.notified(host, name, found)
         return bool(found)
+
+    def _meant(self, name: str) -> list[Key]:
+        """The handlers that are notified by a name or topic."""
+        listening: dict[str | Key, Key] = {}
+        for key in sorted(self._topics.get(name, []), key=lambda key: (-key[0], key[1])):
+            listening.setdefault(self._called[key] or key, key)
+        return list(dict.fromkeys([*([self._names[name]] if name in self._names else []), *listening.values()]))
 
     def flush(self, hosts: Sequence[str], run: Callable[[Task, list[str]], None]) -> None:
         """Run those notified on these hosts. One notified by a later one waits for the next time.
