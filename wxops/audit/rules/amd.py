@@ -12,6 +12,8 @@ from wxops.audit.subjects import missing
 from wxops.audit.tables import AmdDriver
 from wxops.audit.versions import Version
 
+FIRST_APART = 30  # the first driver that was released apart from ROCm is 30.10
+
 
 @rule(
     "amd.driver-runs-rocm",
@@ -53,8 +55,10 @@ def _pair(known: Knowledge, driver: str, rocm: str) -> Judgement:
 
 
 def _row(known: Knowledge, module: Version) -> tuple[AmdDriver | None, bool]:
-    """The driver's row, by its release's number or by that of the kernel module, which is another."""
+    """The driver's row, by the kernel module's version, which has numbers of its own, or by a release's number."""
     by_module = next((each for each in known.tables.amd_modules if each.module == module), None)
     wanted = by_module.driver if by_module else module
+    if by_module is None and module.major < FIRST_APART:
+        return None, False  # 6.3.6 is the module of ROCm 6.0: what looks like a release is none
     row = next((each for each in known.tables.amd if wanted.starts_with(each.driver)), None)
     return row, bool(row and row.certain and not by_module)

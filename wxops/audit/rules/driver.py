@@ -83,9 +83,7 @@ def module_loaded(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         yield failed(
             "kernel module",
             f"{cards}, libraries {host.nvidia.library_version or '?'} but no module loaded",
-            "load it: modprobe nvidia"
-            if host.nvidia_module_on_disk
-            else f"build it for kernel {host.system.kernel}: install the kernel's headers, then dkms autoinstall",
+            _load(host),
         )
     else:
         branch = best_branch(known, host)
@@ -93,6 +91,13 @@ def module_loaded(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
             f"branch {branch.branch} {branch.kind}, alive until {branch.eol}" if branch else "a branch that is kept up"
         )
         yield failed("kernel module", f"{cards}, no driver", f"install NVIDIA's driver ({named}), then reboot")
+
+
+def _load(host: HostRecord) -> str:
+    if host.nvidia_module_on_disk:
+        return "load it: modprobe nvidia"
+    built = f"build it for kernel {host.system.kernel}: install the kernel's headers"
+    return f"{built}, then dkms autoinstall and modprobe nvidia"
 
 
 @rule(

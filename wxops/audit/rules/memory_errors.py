@@ -92,7 +92,7 @@ def rows_remapped(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
     def judge(subject: str, gpu: Gpu, rows: RemappedRows) -> Judgement:
         count = f"{rows.uncorrectable} rows replaced for uncorrected errors, {rows.correctable} for corrected ones"
         if rows.failure:
-            return failed(subject, f"a row could not be replaced ({count})", REPLACE)
+            return failed(subject, f"remapping failed: a row could not be replaced ({count})", REPLACE)
         if rows.pending:
             return failed(subject, f"a row waits to be replaced ({count})", RESET.format(index=gpu.index))
         return passed(subject, count if rows.uncorrectable or rows.correctable else "none")
