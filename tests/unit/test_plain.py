@@ -159,3 +159,9 @@ def test_a_diff_tells_of_a_missing_newline_and_of_values() -> None:
     ]  # fmt: skip
     assert '-    "mode": "0600"' in list(diff_lines([{"before": {"mode": "0600"}, "after": {"mode": "0644"}}]))
     assert list(diff_lines([{"prepared": "restart cron\n"}, None])) == ["restart cron"]
+
+
+def test_no_v_shows_what_a_file_holds_only_diff_does() -> None:
+    change = result(status="changed", diff=[{"before": "", "after": "s3cret\n", "before_header": "/f"}])
+    assert "s3cret" not in "".join(shown(started(), change, verbosity=3)[0])
+    assert "s3cret" in "".join(shown(started(), change, verbosity=3, diff=True)[0])

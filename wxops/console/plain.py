@@ -33,8 +33,9 @@ WENT_WRONG = ("failed", "unreachable", "ignored", "rescued")
 
 
 class Plain:
-    """Writes events as lines. verbosity 1 shows results, 2 where tasks stand, 3 also diffs in results and tracebacks.
+    """Writes events as lines. verbosity 1 shows results, 2 where tasks stand, 3 also tracebacks.
 
+    diff: show what changes; verbosity 3 then shows it in results, too.
     show_ok, show_skipped: without one of them, a task that has no other lines is not named either. err: for warnings.
     failed_to_stderr: failures go there too. width: of the banners.
     """
@@ -186,7 +187,9 @@ class Plain:
         return f"{event.host} -> {event.delegate}" if event.delegate else event.host
 
     def _dump(self, event: TaskResult, of_loop: bool) -> str:
-        return ansible_text.dump(event.module, event.result, self._verbosity, of_loop, event.quiet)
+        """Without --diff no -v shows what a file holds: there may be secrets in it."""
+        result = event.result if self._diff or "diff" not in event.result else {**event.result, "diff": []}
+        return ansible_text.dump(event.module, result, self._verbosity, of_loop, event.quiet)
 
     def _counts(self, hosts: Mapping[str, Mapping[str, int]]) -> None:
         self._banner("PLAY RECAP")
