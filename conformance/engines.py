@@ -152,9 +152,11 @@ def _lay_out(host: Host, target: Target) -> None:
 
 
 def _original(lines: Lines, host: Host, said: Mapping[str, Any]) -> str:
-    """file:line of a task in the suite itself."""
+    """file:line of a task in the suite itself; of a playbook that a target wrote somewhere, NAME:line."""
     path, _, rest = str(said["where"]).partition(":")
     line = rest.split(":")[0]
+    if line.isdigit() and not path.startswith(SUITE):
+        return f"{Path(path).name}:{line}"
     return f"{path}:{lines.original(host.root / path[1:], int(line))}" if line.isdigit() else path
 
 
