@@ -135,7 +135,7 @@ import wxops.agent
 for module in pkgutil.walk_packages(wxops.agent.__path__, "wxops.agent."):
     if module.name != "wxops.agent.loader":  # the second stage of the bootstrap; it runs by itself
         importlib.import_module(module.name)
-from wxops.agent.facts import gather
+from wxops.agent.facts.gathering import gather
 facts, warnings = gather()
 print(facts["ansible_python_version"], warnings)
 """

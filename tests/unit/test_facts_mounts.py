@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.facts_host import host_of
-from wxops.agent.facts import gather
+from wxops.agent.facts.gathering import gather
 from wxops.agent.facts.mounts import may_hang, mounts
 
 MOUNTS = """/dev/vda1 / ext4 rw,relatime 0 1
@@ -72,7 +72,7 @@ def test_a_mount_that_refuses_says_why(tmp_path: Path) -> None:
 
 DEAD_MOUNTS = """
 import ctypes, json, os, sys, time
-from wxops.agent.facts import gather
+from wxops.agent.facts.gathering import gather
 libc = ctypes.CDLL(None, use_errno=True)
 for name in sys.argv[1:]:  # file systems whose server never says a word
     server = os.open("/dev/fuse", os.O_RDWR)

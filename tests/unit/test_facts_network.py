@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.unit.facts_host import host_of
-from wxops.agent.facts import gather
 from wxops.agent.facts.ethtool import ethtool
+from wxops.agent.facts.gathering import gather
 from wxops.agent.facts.host import Host
 from wxops.agent.facts.netlink import Address, Netlink
 from wxops.agent.facts.network import describe

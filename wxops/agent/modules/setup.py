@@ -28,7 +28,7 @@ def setup(
 
     It changes nothing and works in check mode. Plays run it by themselves unless they say `gather_facts: false`.
     """
-    from wxops.agent.facts import gather
+    from wxops.agent.facts.gathering import gather
 
     facts, warnings = gather(gather_subset or ["all"], gather_timeout, filter or [], fact_path)
     return {"ansible_facts": facts, "warnings": warnings} if warnings else {"ansible_facts": facts}
