@@ -64,6 +64,7 @@ def test_a_healthy_gpu_is_read_whole(driver: Any) -> None:
     link = first.nvlinks.value[0]
     assert (link.active, link.version, link.remote, link.errors.value) == (True, 6, "switch", 0)
     assert first.fabric.value is not None and first.fabric.value.state == "completed"
+    assert first.gsp_firmware.value == "580.95.05"
     assert first.inforom_valid.value is True and first.processes.value == ()
     assert "unknown" not in states(first).values()
 

@@ -28,7 +28,8 @@ def error_name(nvml: Any, code: int) -> str:
 def reading_of(nvml: Any, call: Callable[[], Any]) -> Reading:
     """The call's value, or why there is none. An answer that nobody expected is no reason to end."""
     try:
-        return read(call())
+        found = call()
+        return read(found.decode("utf-8", "replace") if isinstance(found, bytes) else found)
     except nvml.NVMLError as error:
         name = error_name(nvml, error.value)
         return not_supported(name) if name[len(PREFIX) :] in LACKS else unknown(name)
