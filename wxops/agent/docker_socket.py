@@ -51,14 +51,13 @@ class DockerError(ModuleFailure):
 class Docker:
     """The engine of this host. A request that it refuses raises DockerError."""
 
-    def __init__(self, silence: float = SILENCE_S) -> None:
-        """silence: seconds for which it may say nothing while it is asked."""
-        self._path, self._silence = SOCKET, silence
+    def __init__(self) -> None:
+        self._path = SOCKET
         self._version = ""
 
     def answers(self) -> bool:
         """Is somebody there? A socket's file may outlive its engine."""
-        connection = UnixConnection(self._path, self._silence)
+        connection = UnixConnection(self._path, SILENCE_S)
         try:
             connection.connect()
         except OSError:
@@ -124,7 +123,7 @@ class Docker:
         return answer
 
     def _send(self, method: str, target: str, body: Body, headers: Headers) -> http.client.HTTPResponse:
-        connection = UnixConnection(self._path, self._silence)
+        connection = UnixConnection(self._path, SILENCE_S)
         try:
             connection.connect()
         except OSError as error:
@@ -137,7 +136,7 @@ class Docker:
             return connection.getresponse()
         except socket.timeout:
             raise ModuleFailure(
-                "Docker was silent for %g seconds; it was asked: %s" % (self._silence, target)
+                "Docker was silent for %d minutes; it was asked: %s" % (SILENCE_S // 60, target)
             ) from None
         except http.client.HTTPException as error:
             raise ModuleFailure("Docker broke off its answer to %s: %r" % (target, error)) from None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wxops.agent.failure import ModuleFailure
+from wxops.agent.gpu.docker_get import DockerQuestions, DockerSilent
 
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
 
+    from wxops.agent.facts.host import Host
+
 NO_DOCKER = "there is no Docker, or it does not run"
+SOCKET, PID_FILE = "/var/run/docker.sock", "/var/run/docker.pid"
 MOST_IMAGES, MOST_CONTAINERS = 200, 200
 
 
@@ -24,26 +27,29 @@ class Engine:
         self.notes: List[str] = []
         if present:
             try:
-                self._ask(deadline)
-            except ModuleFailure as failure:
-                self.error = str(failure.result["msg"])
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                self.error = "Docker: %s: %s" % (type(error).__name__, error)
+                self._ask(DockerQuestions(SOCKET, deadline))
+            except DockerSilent as silent:
+                self.error = str(silent)
+            except (ValueError, KeyError, TypeError) as error:
+                self.error = "Docker gave an unknown answer: %s: %s" % (type(error).__name__, error)
 
-    def _ask(self, deadline: float) -> None:
-        from wxops.agent.docker_socket import Docker  # http.client is slow to import, and few hosts need it
-
-        docker = Docker(silence=deadline)
+    def _ask(self, docker: DockerQuestions) -> None:
         self.info = docker.get("/info") or {}
         self.containers = self._each(docker, "/containers/json", "/containers/%s/json", MOST_CONTAINERS)
         self.images = self._each(docker, "/images/json", "/images/%s/json", MOST_IMAGES)
 
-    def _each(self, docker: Any, listed: str, one: str, most: int) -> List[Dict[str, Any]]:
+    def _each(self, docker: DockerQuestions, listed: str, one: str, most: int) -> List[Dict[str, Any]]:
         ids = [str(each["Id"]) for each in docker.get(listed) or []]
         if len(ids) > most:
             self.notes.append("only %d of %d of Docker's %s were read" % (most, len(ids), listed.split("/")[1]))
         found: List[Optional[Dict[str, Any]]] = [docker.get(one % each) for each in ids[:most]]
         return [each for each in found if each]  # others have gone meanwhile
+
+
+def docker_runs(host: Host) -> bool:
+    """Only then it is asked: systemd would start it for whoever opens its socket, and an audit changes nothing."""
+    pid = host.read(PID_FILE)
+    return pid.isdigit() and host.exists("/proc/" + pid) and host.exists(SOCKET)
 
 
 def environment(about: Dict[str, Any]) -> List[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wxops.agent.gpu.amd import amd
 from wxops.agent.gpu.deep import deep
-from wxops.agent.gpu.engine import NO_DOCKER, Engine, container_name, environment
+from wxops.agent.gpu.engine import NO_DOCKER, Engine, container_name, docker_runs, environment
 from wxops.agent.gpu.fabric_manager import fabric_manager
 from wxops.agent.gpu.gaudi import gaudi
 from wxops.agent.gpu.kernel import module_on_disk, nouveau_loaded, nvidia_module
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Sequence
 
     from wxops.agent.facts.host import Host
-
-DOCKER = "/var/run/docker.sock"
 
 
 class Later:
@@ -60,7 +58,7 @@ class Gathering:
     def gather(self) -> Dict[str, Any]:
         host = self.host
         driver = self._ask_driver()
-        engine = Later(lambda: Engine(host.exists(DOCKER), self.deadline))
+        engine = Later(lambda: Engine(docker_runs(host), self.deadline))
         for name, part in (("system", system), ("disks", disks), ("pci", pci), ("nvidia_module", nvidia_module),
                            ("nouveau_loaded", nouveau_loaded)):  # fmt: skip
             self.plain(name, part, host)
