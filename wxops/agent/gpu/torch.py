@@ -36,7 +36,7 @@ def torch(
     names: wheels.wheels of the directory; cudnns: cuDNN as the system has it, for a build that brings none.
     """
     told = host.read(site + "/torch/version.py")
-    version = _told(told, "__version__") or names.get("torch", "")
+    version = _told(told, "__version__")
     if not version:
         return None
     cuda = _told(told, "cuda")

@@ -95,7 +95,7 @@ class Torches:
         for site in sites:
             names = wheels(host, site)
             if place == "host":
-                self.libraries += wheel_libraries(names, site, prefix_of(host, site))
+                self.libraries += wheel_libraries(host, names, site, prefix_of(host, site))
             found = torch(host, site, place, names, cudnns)
             if found is not None:
                 self.found.append(found)

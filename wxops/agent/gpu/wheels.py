@@ -24,16 +24,21 @@ def wheels(host: Host, site: str) -> Dict[str, str]:
     return {re.sub(r"[-.]+", "_", match["name"]).lower(): match["version"] for match in found if match}
 
 
-def wheel_libraries(names: Dict[str, str], site: str, owner: str) -> List[Dict[str, Any]]:
+def wheel_libraries(host: Host, names: Dict[str, str], site: str, owner: str) -> List[Dict[str, Any]]:
     """NVIDIA's libraries that were installed as Python packages, as the record has them."""
     found = []
     for name, version in sorted(names.items()):
         suffix = FOR_CUDA.search(name)
         library = WHEELS.get(FOR_CUDA.sub("", name))
-        if library is not None:
+        if library is not None and _is_there(host, site, name, version):
             major = int(suffix.group(1)) if suffix else _own_major(library, version)
             found.append({"name": library, "version": version, "path": site, "cuda_major": major, "owner": owner})
     return found
+
+
+def _is_there(host: Host, site: str, name: str, version: str) -> bool:
+    """An installer that was cut short may leave an empty directory."""
+    return host.exists("%s/%s-%s.dist-info/METADATA" % (site, name, version))
 
 
 def _own_major(library: str, version: str) -> int:
