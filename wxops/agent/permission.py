@@ -23,7 +23,7 @@ def _by_the_file_system(name: str, replaced: bool) -> int:
     folder = os.path.dirname(name)
     if not os.path.isdir(folder):
         return 0  # the directory is one that only this check has
-    here = folder if replaced or not os.path.lexists(name) else name
+    here = folder if replaced or os.path.islink(name) or not os.path.lexists(name) else name
     if os.statvfs(here).f_flag & os.ST_RDONLY:
         return errno.EROFS
     return errno.EACCES if replaced and not os.access(folder, os.W_OK | os.X_OK, effective_ids=True) else 0
