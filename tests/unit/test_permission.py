@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from wxops.agent.content import Content
+from wxops.agent.failure import ModuleFailure
 from wxops.agent.permission import refusal
 
 NOBODY = 65534
@@ -105,3 +106,25 @@ def test_a_file_of_somebody_else_is_replaced_where_all_may_write_and_cannot_be_g
         back = rollback(Change(View(), Journal("2", root=str(folder / "state")), module="rollback"), "1")
     assert back["steps_back"] == 0 and "belonged to root" in back["irreversible"][0]
     assert theirs.read_text() == "new"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_who_may_write_a_file_touches_it_and_cannot_give_its_times_back(folder: Path) -> None:
+    """As touch(1) does: to now the kernel lets everybody set them who may write, to anything else only the owner."""
+    from wxops.agent.change import Change, View
+    from wxops.agent.journal import Journal
+    from wxops.agent.modules.file import file
+    from wxops.agent.modules.rollback import rollback
+
+    theirs = folder / "file"
+    theirs.write_text("")
+    theirs.chmod(0o666)
+    os.utime(theirs, (1, 1))
+    with as_nobody():
+        change = Change(View(), Journal("1", root=str(folder / "state")))
+        file(change, str(theirs), state="touch")
+        assert change.changed and theirs.stat().st_mtime > 1
+        with pytest.raises(ModuleFailure, match="Operation not permitted"):
+            change.set("times", str(theirs), {"mtime_ns": 0})
+        back = rollback(Change(View(), Journal("2", root=str(folder / "state")), module="rollback"), "1")
+    assert "only its owner can set" in back["irreversible"][0]

@@ -121,7 +121,7 @@ class Files:
             return {"path": path, "state": "absent"}
         described = {"path": path, "state": state["type"], "uid": state["uid"], "gid": state["gid"],
                      "owner": user_name(state["uid"]), "group": group_name(state["gid"]),
-                     "mode": "%04o" % state["mode"]}  # fmt: skip
+                     "mode": "0%03o" % state["mode"]}  # fmt: skip
         if "content" in state:
             described["size"] = state["content"].size
         return described
