@@ -1,4 +1,6 @@
-"""`module_defaults` in a run: those that are templates, and those for the facts that a play gathers by itself."""
+"""`module_defaults` in a run: those that are templates, and those for the facts that a play gathers by itself.
+
+So does a template that stands for some of a task's arguments: it gives what the task does not say itself."""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ GATHERING = ("setup", "gather_facts")
 
 
 def rendered_defaults(task: Task, templar: Templar) -> dict[str, Any]:
-    """The arguments that module_defaults gives to a task where templates stand for them."""
+    """The arguments that module_defaults or a template of its own gives to a task, under those that it says."""
     found: dict[str, Any] = {}
     for layer in task.defaults:
         found.update(_mapping(templar.render(layer), task))
@@ -35,5 +37,7 @@ def facts_defaults(context: PlayContext) -> list[Mapping[str, Any]]:
 
 def _mapping(value: Any, task: Task) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise InputError(f"module_defaults of {task.module} should be a mapping, not {value!r}", where=task.origin)
+        raise InputError(
+            f"a template for arguments of {task.module} should give a mapping, not {value!r}", where=task.origin
+        )
     return value

@@ -152,7 +152,7 @@ class Task:
     async_limit: Any = None
     poll: Any = None
     defaults: tuple[Any, ...] = ()
-    """What module_defaults says of its arguments, where it or they are a template: else it stands among them."""
+    """What module_defaults or a template gives it, where that is not known yet: else it stands among its arguments."""
     missing: MissingModule | None = None
     """Why wxops cannot do it: the engine refuses it, unless no host comes to it."""
     outer: Common = field(default_factory=Common)

@@ -20,8 +20,11 @@ def action_of(mapping: SourceDict, key: str) -> tuple[str, Any]:
     value = mapping[key]
     if isinstance(value, SourceDict) and "module" in value:
         rest = SourceDict(value.origin)
-        rest.update({k: v for k, v in value.items() if k != "module"})
+        rest.update({k: v for k, v in value.items() if k not in ("module", "args")})
         rest.keys_at.update(value.keys_at)
+        if isinstance(value.get("args"), SourceDict):
+            rest.update(value["args"])
+            rest.keys_at.update(value["args"].keys_at)
         return str(value["module"]), rest
     text = str(value)
     first = next(words(text), None)  # a template may stand for the name
@@ -29,6 +32,21 @@ def action_of(mapping: SourceDict, key: str) -> tuple[str, Any]:
         return "", None
     free = text[first.end :].strip()
     return first.text, SourceStr(free, mapping.at(key)) if free else None
+
+
+def template_apart(
+    signature: Signature, value: Any, mapping: SourceDict
+) -> tuple[Any, SourceDict, tuple[SourceStr, ...]]:
+    """A template that stands for arguments beside others: what is said in so many words comes over what it gives.
+
+    Returns what stands behind the module's name and the task without it, and the template.
+    """
+    extra = mapping.get("args")
+    if isinstance(extra, SourceStr) and _is_one_template(extra) and value:
+        return value, without_args(mapping), (extra,)
+    if extra and isinstance(value, SourceStr) and _is_one_template(value) and signature.free_form is None:
+        return extra, without_args(mapping), (value,)
+    return value, mapping, ()
 
 
 def is_open(arguments: Any, default: Sequence[Any]) -> bool:
@@ -46,8 +64,6 @@ def arguments_of(
     extra = mapping.get("args")
     whole = extra if isinstance(extra, SourceStr) else value
     if isinstance(whole, SourceStr) and _is_one_template(whole) and signature.free_form is None:
-        if extra and value:
-            raise InputError("`args` as a template goes with no other arguments", where=mapping.at("args"))
         return whole
     given = SourceDict(where)
     if isinstance(value, SourceDict):

@@ -22,6 +22,7 @@ from wxops.playbook.task_arguments import (
     may_be_anything,
     named_later,
     named_missing,
+    template_apart,
     without_args,
 )
 from wxops.playbook.task_keywords import ModuleInfo, check_apply, check_async, check_templates, loop_of
@@ -143,7 +144,8 @@ class Tasks:
         if missing is not None:
             name, value, mapping = MISSING, named_missing(missing, where), without_args(mapping, name)
         module = self.known.modules(name, where)
-        default = defaults.defaults_of(inside.module_defaults, module.name, self.known)
+        value, mapping, template = template_apart(module.signature, value, mapping)
+        default = (*defaults.defaults_of(inside.module_defaults, module.name, self.known), *template)
         arguments = arguments_of(module.signature, value, mapping, where, default, reckoned)
         if short in DYNAMIC and isinstance(arguments, SourceDict):
             check_apply(arguments)
