@@ -35,8 +35,9 @@ class Background:
 
         supported: can the module go on by itself? Raises InputError where it cannot.
         """
-        limit = number(templar.render(task.async_limit), "async", task.origin) if task.async_limit is not None else 0
-        poll = number(templar.render(task.poll), "poll", task.origin) if task.poll is not None else POLL_S
+        said, poll_s = templar.render(task.async_limit), templar.render(task.poll)
+        limit = number(said, "async", task.origin) if said is not None else 0
+        poll = number(poll_s, "poll", task.origin) if poll_s is not None else POLL_S
         if limit and not supported:
             raise InputError(f"This action ({task.module}) does not support async.", where=task.origin)
         return cls(limit, poll) if limit and not (check and poll) else None

@@ -29,8 +29,8 @@ def become_for(common: Common, templar: Templar, variables: Mapping[str, Any], o
     def value(name: str, keyword: Any, flag: Any) -> Any:
         found = next((variables[key] for key in _names(name, method) if variables.get(key) is not None), None)
         if found is None:
-            found = templar.render(keyword) if keyword is not None else flag
-        return found
+            found = templar.render(keyword)
+        return flag if found is None else found
 
     method = ""
     wanted = value("become", common.become, options.become)

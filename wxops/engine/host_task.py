@@ -65,6 +65,8 @@ class HostTask:
         self.receive_at: Path | None = None
         self.noted: list[str] = []
         self.check, self.diff = context.options.check, context.options.diff
+        self.shows_diff = True
+        """`diff: false` is how operators keep a file's content from being shown."""
         self._varies = varies(task)
         self._place: Place | None = None
         self._began = time.monotonic()
@@ -82,18 +84,15 @@ class HostTask:
         except WxopsError:
             return unsure
 
-    @property
-    def shows_diff(self) -> bool:
-        """`diff: false` is how operators keep a file's content from being shown."""
-        return self.task.common.diff is None or self.diff
-
     def run(self) -> Outcome:
         """Do it. Raises HostUnreachable when the host is lost, WxopsError for what the operator wrote wrong."""
         common = self.task.common
-        if common.check_mode is not None:
-            self.check = truth(self.templar.render(common.check_mode), "check_mode", self.task.origin)
-        if common.diff is not None:
-            self.diff = truth(self.templar.render(common.diff), "diff", self.task.origin)
+        check, diff = self.templar.render(common.check_mode), self.templar.render(common.diff)
+        if check is not None:
+            self.check = truth(check, "check_mode", self.task.origin)
+        if diff is not None:
+            self.diff = truth(diff, "diff", self.task.origin)
+            self.shows_diff = self.diff
         try:
             items = items_of(self.task, self.templar)
         except UndefinedVariable:
@@ -156,10 +155,11 @@ class HostTask:
         if not task.until and task.retries is None:
             return self._judged(item, self._alone(item))
         retries, seconds = DEFAULT_RETRIES, DEFAULT_DELAY_S
-        if task.retries is not None:
-            retries = int(number(item.templar.render(task.retries), "retries", task.origin))
-        if task.delay is not None:
-            seconds = number(item.templar.render(task.delay), "delay", task.origin)
+        said, delay = item.templar.render(task.retries), item.templar.render(task.delay)
+        if said is not None:
+            retries = int(number(said, "retries", task.origin))
+        if delay is not None:
+            seconds = number(delay, "delay", task.origin)
         for attempt in range(1, retries + 2):
             result = self._judged(item, {**self._alone(item), "attempts": attempt})
             if arrived(task, item, result):

@@ -11,7 +11,7 @@ from wxops.engine.values import number
 from wxops.errors import InputError
 from wxops.playbook.plays import Common, Task
 from wxops.playbook.task_arguments import may_be_anything
-from wxops.playbook.templating import OMIT, Templar
+from wxops.playbook.templating import Templar
 from wxops.transport.options import Become
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ def place_of(context: PlayContext, task: Task, host: str, templar: Templar, abou
         told["environment"] = {**({"ANSIBLE_ASYNC_DIR": str(folder)} if folder else {}), **told.get("environment", {})}
     if (reach.get("ansible_connection") or context.options.connection) == "local":
         told["directory"] = str(context.play.directory)
-    if common.timeout is not None:
-        told["timeout"] = number(templar.render(common.timeout), "timeout", task.origin)
+    timeout = templar.render(common.timeout)
+    if timeout is not None:
+        told["timeout"] = number(timeout, "timeout", task.origin)
     if task.rollback is not None:
         told["rollback"] = str(templar.render(task.rollback))
     return Place(name, reach, become_for(common, templar, there.namespace(), context.options), told)
@@ -54,8 +55,8 @@ def place_of(context: PlayContext, task: Task, host: str, templar: Templar, abou
 def _delegate(context: PlayContext, task: Task, templar: Templar) -> str | None:
     """The host that the task is delegated to. One that the inventory does not have is reached by its name."""
     to = task.common.delegate_to
-    name = None if to is None else templar.render(to)
-    if name is None or name is OMIT:
+    name = templar.render(to)
+    if name is None:
         return None
     if not name:
         raise InputError(f"delegate_to is empty: {to}", where=task.origin)
@@ -91,8 +92,9 @@ class _Reach(Mapping[str, Any]):
         common = task.common
         said = {("ansible_connection",): common.connection, ("ansible_user", "ansible_ssh_user"): common.remote_user,
                 ("ansible_port", "ansible_ssh_port"): common.port}  # fmt: skip
-        self._own = {names[0]: templar.render(value) for names, value in said.items()
-                     if value is not None and not any(name in self._namespace for name in names)}  # fmt: skip
+        own = {names[0]: templar.render(value) for names, value in said.items()
+               if value is not None and not any(name in self._namespace for name in names)}  # fmt: skip
+        self._own = {name: value for name, value in own.items() if value is not None}
         if local:
             self._own.setdefault("ansible_connection", "local")
 

@@ -197,7 +197,7 @@ class TaskRun:
     def _whose_facts(self, host_task: HostTask, item: Item) -> str:
         common = host_task.task.common
         if common.delegate_to is not None and host_task.says(common.delegate_facts):
-            return str(item.templar.render(common.delegate_to))
+            return str(item.templar.render(common.delegate_to) or host_task.host)
         return host_task.host
 
     def _learn(self, task: Task, host: str, result: Mapping[str, Any]) -> None:
@@ -248,7 +248,7 @@ class TaskRun:
         """The other host that it was done on; a loop may have several, and is told as of none."""
         wanted = host_task.task.common.delegate_to
         with contextlib.suppress(WxopsError):
-            name = "" if wanted is None else str(host_task.templar.render(wanted))
+            name = str(host_task.templar.render(wanted) or "")
             return "" if name == host_task.host else name
         return ""
 

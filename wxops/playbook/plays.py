@@ -10,7 +10,7 @@ from typing import Any
 from wxops.errors import MissingModule, Origin
 from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.role_names import is_of_a_collection
-from wxops.playbook.source import SourceDict
+from wxops.playbook.source import KeywordStr, SourceDict, SourceStr, VaultStr
 
 UNSET: Any = None
 
@@ -92,7 +92,7 @@ class Common:
         own: dict[str, Any] = {}
         for name in OVERRIDING:
             if name in said:
-                own[name] = said[name]
+                own[name] = keyword(said[name], getattr(self, name))
         if "when" in said:
             own["when"] = (*self.when, *as_list(said["when"]))
         if "tags" in said:
@@ -231,6 +231,12 @@ class Play:
     def handler_tasks(self) -> Iterator[Task]:
         for group in self.handlers:
             yield from group
+
+
+def keyword(value: Any, otherwise: Any = None) -> Any:
+    """What a keyword says; a template that comes to `omit` leaves it as it is around it."""
+    is_template = isinstance(value, SourceStr) and not isinstance(value, VaultStr) and has_template(value)
+    return KeywordStr(value, value.origin, otherwise) if is_template else value
 
 
 def as_list(value: Any) -> list[Any]:

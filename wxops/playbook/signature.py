@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from wxops.errors import InputError, Origin, nearest
 from wxops.playbook.source import SourceStr
 from wxops.playbook.words import Word, words
 
+COMMANDS = frozenset({"command", "shell", "raw"})
+"""What they run is kept to its last newline, as Ansible tells it."""
 TRUE = frozenset({"y", "yes", "on", "1", "true", "t"})
 FALSE = frozenset({"n", "no", "off", "0", "false", "f"})
 
@@ -100,7 +103,7 @@ class Signature:
         if self.free_form is None:
             return _key_values(text, where, self.module)
         pairs: dict[str, Any] = {}
-        rest, at = "", 0
+        rest, at = "", 0  # the text between words: without the backslashes that end a line
         # Ansible's own rule: key=value words that name an argument are arguments, the rest is the command.
         for word in _words(text, where, self.module):
             key, value = word.pair or ("", "")
@@ -110,8 +113,11 @@ class Signature:
                 and (key != self.free_form or self.free_form == "file")
             ):
                 pairs[key] = SourceStr(value, where) if where else value
-                rest, at = rest + text[at : word.start], word.end
-        rest = (rest + text[at:]).strip()
+                rest, at = rest + _joined(text[at : word.start]), word.end
+            else:
+                rest, at = rest + _joined(text[at : word.start]) + word.text, word.end
+        rest = (rest + _joined(text[at:])).lstrip()
+        rest = rest if self.module in COMMANDS else rest.rstrip()
         return {**pairs, **({self.free_form: SourceStr(rest, where) if where else rest} if rest else {})}
 
     def check(self, given: Mapping[str, Any], where: Origin | None, is_template: Callable[[Any], bool]) -> None:
@@ -279,6 +285,11 @@ def _without_none(kind: Any) -> Any:
         rest = [part for part in get_args(kind) if part is not type(None)]
         return rest[0] if len(rest) == 1 else Union[tuple(rest)]  # noqa: UP007  built at run time
     return kind
+
+
+def _joined(between: str) -> str:
+    """What stands between two words, without the backslash that makes one line of two."""
+    return re.sub(r" ?\\\n( *)", lambda found: found[1] or " ", between)
 
 
 def _key_values(text: str, where: Origin | None, module: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -21,13 +21,28 @@ class SourceStr(str):
     __slots__ = ("origin",)
     origin: Origin
 
-    def __new__(cls, text: str, origin: Origin) -> SourceStr:
+    def __new__(cls, text: str, origin: Origin) -> Self:
         self = super().__new__(cls, text)
         self.origin = origin
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (str(self), self.origin))
+
+
+class KeywordStr(SourceStr):
+    """A template behind a keyword, with what holds where it comes to `omit`: what stands around it, if anything."""
+
+    __slots__ = ("otherwise",)
+    otherwise: Any
+
+    def __new__(cls, text: str, origin: Origin, otherwise: Any = None) -> KeywordStr:
+        self = super().__new__(cls, text, origin)
+        self.otherwise = otherwise
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (str(self), self.origin, self.otherwise))
 
 
 class VaultStr(SourceStr):

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 from wxops.errors import InputError, MissingModule, Origin
 from wxops.playbook import defaults, keywords, role_spec, roles, source
 from wxops.playbook.jinja.embedded import has_template
-from wxops.playbook.plays import Block, Common, Node, Role, Task, as_list, said
+from wxops.playbook.plays import Block, Common, Node, Role, Task, as_list, keyword, said
 from wxops.playbook.reckoning import may_fail, refusing
 from wxops.playbook.signature import boolean
 from wxops.playbook.source import SourceDict, SourceList
@@ -163,12 +163,12 @@ class Tasks:
             loop=loop_of(mapping, lookup),
             register=mapping.get("register"),
             until=tuple(as_list(mapping.get("until"))),
-            retries=mapping.get("retries"),
-            delay=mapping.get("delay"),
+            retries=keyword(mapping.get("retries")),
+            delay=keyword(mapping.get("delay")),
             listen=tuple(as_list(mapping.get("listen"))),
             rollback=mapping.get("rollback"),
-            async_limit=mapping.get("async"),
-            poll=mapping.get("poll"),
+            async_limit=keyword(mapping.get("async")),
+            poll=keyword(mapping.get("poll")),
             defaults=default if is_open(arguments, default) else (),
             missing=missing,
             outer=common,

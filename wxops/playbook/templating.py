@@ -25,7 +25,7 @@ from wxops.playbook.jinja.lookups import run
 from wxops.playbook.jinja.settings import checked
 from wxops.playbook.jinja.undefined import Failure, Tripped, error_of, type_name
 from wxops.playbook.secrets import SecretRegistry
-from wxops.playbook.source import SourceStr, VaultStr, origin_of
+from wxops.playbook.source import KeywordStr, SourceStr, VaultStr, origin_of
 from wxops.playbook.vault import VaultKeys
 
 __all__ = ["OMIT", "Environment", "Templar", "check_condition", "check_syntax", "lookup"]
@@ -89,10 +89,11 @@ class Templar:
         """A value with its templates evaluated, as plain data.
 
         A template that is one expression gives a value of its own type, others give text. OMIT is left out of dicts
-        and lists, and is the result if it is all there is. Keys are not templates.
+        and lists, and is the result if it is all there is; not of a keyword. Keys are not templates.
         """
         if isinstance(value, SourceStr):
-            return self._rendered(value, value.origin or where)
+            result = self._rendered(value, value.origin or where)
+            return self.render(value.otherwise) if result is OMIT and isinstance(value, KeywordStr) else result
         if isinstance(value, dict):
             pairs = ((plain(key), self.render(item, where=where)) for key, item in value.items())
             return {key: item for key, item in pairs if item is not OMIT}

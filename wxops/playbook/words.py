@@ -1,4 +1,4 @@
-"""Text after a module's name, cut into words: quotes and templates hold a word together."""
+"""Text after a module's name, cut into words: quotes and templates hold a word together, a backslash two lines."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from wxops.playbook.jinja.embedded import has_template
 
+CONTINUATION = "\\\n"
 TEMPLATES = {"{{": "}}", "{%": "%}", "{#": "#}"}
 ESCAPE = re.compile(r"""\\(?:U[0-9a-fA-F]{8}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|N\{[^}]+\}|[\\'"abfnrtv])""")
 
@@ -39,6 +40,9 @@ def words(text: str) -> Iterator[Word]:
     while at < len(text):
         if text[at].isspace():
             at += 1
+            continue
+        if text.startswith(CONTINUATION, at):
+            at += len(CONTINUATION)
             continue
         start = at
         while at < len(text) and not text[at].isspace():

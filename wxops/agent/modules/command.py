@@ -51,10 +51,12 @@ def command(
     executable: taken for Ansible's sake; only `shell` runs commands by another program.
     """
     if sum(1 for given in (_raw_params, cmd, argv) if given) > 1:
-        raise ModuleFailure("only command or argv can be given, not both", rc=256)
+        raise ModuleFailure("parameters are mutually exclusive: command, cmd, argv; give one of them", rc=256)
     words = argv or _words(_raw_params or cmd or "")
     if not words:
-        raise ModuleFailure("no command given", rc=256)
+        raise ModuleFailure("no command given: one of the following is required: cmd, argv", rc=256)
+    if executable:
+        change.warnings.append("executable is no longer supported by command and has no effect: `shell` takes it")
     expanded = [change.expand(word) for word in words] if expand_argument_vars else words
     conditions = Conditions(chdir, creates, removes)
     return execute(change, expanded, words, conditions, standard_input(stdin, stdin_add_newline), strip_empty_ends)
@@ -97,10 +99,10 @@ def execute(change: Change, argv: Sequence[str], shown: Any, conditions: Conditi
             result, msg="%s not run command since %s" % (would, unneeded), stdout=skipped, stdout_lines=[skipped]
         )
     if change.check:
-        known = conditions.decide()
-        return dict(result, msg="Command would have run if not in check mode", changed=known, skipped=not known)
+        unknown = {} if conditions.decide() else {"skipped": True}
+        return dict(result, msg="Command would have run if not in check mode", changed=not unknown, **unknown)
     _find_program(argv[0], conditions.chdir, result)
-    done = change.run_command(argv, " ".join(argv), stdin=stdin, cwd=conditions.chdir)
+    done = change.run_command(argv, " ".join(argv).rstrip(), stdin=stdin, cwd=conditions.chdir)
     out, err = (text.rstrip("\r\n") if strip else text for text in (done.stdout, done.stderr))
     result.update(stdout=out, stderr=err, stdout_lines=out.splitlines(), stderr_lines=err.splitlines(), rc=done.rc,
                   changed=True, **_times(done.start, done.end))  # fmt: skip
