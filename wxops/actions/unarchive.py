@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wxops.actions import Call
 from wxops.actions._content import find, packed, read
+from wxops.agent.web import masked
 from wxops.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def prepare(
     if remote:
         return "unarchive", arguments
     if "://" in src:
-        raise InputError(f"{src} is a URL: say `remote_src: true`, and the host downloads it")
+        raise InputError(f"{masked(src)} is a URL: say `remote_src: true`, and the host downloads it")
     path = find(call, src, "files")
     if not path.is_file():
         raise InputError("is no file, so no archive", where=str(path))

@@ -153,11 +153,11 @@ class Change(Files):
         with self._unchanged_without_journal():
             saved = of.save(name, before, after, self.journal)
         step = self.begin(kind, name, saved, of.fingerprint(after))
-        self._tell(diff)
         try:
             of.write(name, after)
         except OSError as error:
             raise _failed(kind, name, error.strerror or str(error)) from None
+        self._tell(diff)
         self.journal.done(step)
         return True
 
@@ -168,9 +168,10 @@ class Change(Files):
         """
         self.stop_if_asked()
         step = None if self.check else self.begin(kind, name, details, None)
-        self._tell({"prepared": "%s %s\n" % (kind, name)})
         if step is not None:
             kind_named(kind).write(name, details)
+        self._tell({"prepared": "%s %s\n" % (kind, name)})
+        if step is not None:
             self.journal.done(step)
         return True
 

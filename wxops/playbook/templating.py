@@ -20,8 +20,8 @@ from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.jinja.environment import Environment, shared
 from wxops.playbook.jinja.evaluation import VOLATILE, Evaluation, current
 from wxops.playbook.jinja.explain import explained, syntax_error
-from wxops.playbook.jinja.lazy import OMIT, DecryptedStr, Owner, plain, view
-from wxops.playbook.jinja.lookups import run
+from wxops.playbook.jinja.lazy import OMIT, DecryptedStr, Owner, plain, present, view
+from wxops.playbook.jinja.lookups import OF_WHAT_IS_DEFINED, run, short_name
 from wxops.playbook.jinja.settings import checked
 from wxops.playbook.jinja.undefined import Failure, Tripped, error_of, type_name
 from wxops.playbook.secrets import SecretRegistry
@@ -149,7 +149,8 @@ class Templar:
 
     def lookup(self, name: str, terms: Any, **options: Any) -> list[Any]:
         """What a lookup finds for its terms, which may be templates: the list that `with_NAME` walks over."""
-        given = self.render(terms)
+        lenient = short_name(name) in OF_WHAT_IS_DEFINED
+        given = present(view(terms, Owner(self, None))) if lenient else self.render(terms)
         return self._finished(f"with_{name}", origin_of(terms), lambda _: _Lookup(name, given, options))  # type: ignore[no-any-return]
 
     # -- variables ---------------------------------------------------------------------------------------------------

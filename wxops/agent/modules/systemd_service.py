@@ -55,7 +55,7 @@ def systemd_service(
     if any(letter in name for letter in "*?["):
         raise ModuleFailure("%r is a pattern; name one unit" % name)
     key = name_of(scope, unit_name(name))
-    now = _look(change, scope, key, masked is not None and state is None and enabled is None)
+    now = _look(change, scope, key, name, masked is not None and state is None and enabled is None)
     unit = now["status"].get("Id") or unit_name(name)
     wanted = {"masked": masked, "enabled": enabled, "active": _wanted_active(now, state)}
     options = {"force": ["--force"] if force else [], "no_block": ["--no-block"] if no_block else []}
@@ -88,7 +88,7 @@ def _act(change: Change, scope: str, verb: str, unit: str, options: Any) -> bool
     return change.act("unit_action", " ".join(filter(None, words)), verb=verb, unit=unit, scope=scope, options=options)
 
 
-def _look(change: Change, scope: str, key: str, may_be_missing: bool) -> State:
+def _look(change: Change, scope: str, key: str, name: str, may_be_missing: bool) -> State:
     """The unit now, or in check mode as earlier tasks would have made it. One that does not exist can be masked."""
     now = change.state("service", key)
     error = now["status"].get("LoadError", "")
@@ -101,7 +101,7 @@ def _look(change: Change, scope: str, key: str, may_be_missing: bool) -> State:
         return change.state("service", real) if change.check and real != key else now
     foreseen = _foreseen(change, key.rpartition("/")[2]) if change.check else None
     if foreseen is None:
-        raise ModuleFailure(_missing(scope, key.rpartition("/")[2]), status=now["status"])
+        raise ModuleFailure(_missing(scope, name), status=now["status"])
     return dict(now, **foreseen)
 
 
@@ -120,9 +120,10 @@ def _foreseen(change: Change, unit: str) -> Optional[State]:
     return None
 
 
-def _missing(scope: str, unit: str) -> str:
+def _missing(scope: str, name: str) -> str:
+    """Begins as Ansible's message does, which playbooks look for."""
     import difflib
 
-    near = difflib.get_close_matches(unit, known_units(scope), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(unit_name(name), known_units(scope), n=1, cutoff=0.6)
     hint = "did you mean %s?" % near[0] if near else "`systemctl list-unit-files` shows those that there are"
-    return "there is no unit %s on this host; %s" % (unit, hint)
+    return "Could not find the requested service %s: this host has no such unit; %s" % (name, hint)

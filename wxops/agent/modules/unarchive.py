@@ -60,7 +60,7 @@ def unarchive(
     archive, options = _opened(content, src, include or [], exclude or [], extra_opts or [])
     asked = Attributes(mode, owner, group, attributes, seuser, serole, setype, selevel)
     names = Unpacking(change, dest, archive, options, asked, keep_newer).run()
-    result = dict(describe(change, change.real(dest)), dest=dest, src=src, handler=archive.handler)
+    result = dict(describe(change, change.real(dest)), dest=dest, src=masked(src), handler=archive.handler)
     return dict(result, files=names) if list_files else result
 
 

@@ -32,12 +32,13 @@ class ServiceKind(Kind):
         scope, unit = scope_of(name)
         status = systemctl.show(scope, unit)
         names = systemctl.related_names(unit, status)
+        links = systemctl.links(scope, names)
         return {
             "exists": status.get("LoadState") != "not-found",
             "active": systemctl.is_active(status),
-            "enabled": _is_enabled(unit, status),
+            "enabled": _is_enabled(unit, status, links),
             "masked": status.get("UnitFileState") in ("masked", "masked-runtime"),
-            "links": systemctl.links(scope, names),
+            "links": links,
             "folders": systemctl.link_folders(scope),
             "names": sorted(names),
             "status": status,
@@ -102,13 +103,15 @@ def _part_is(now: State, part: str, wanted: Any) -> bool:
     return bool(now.get(part) == wanted or (part == "enabled" and now.get(part) is None))
 
 
-def _is_enabled(unit: str, status: Dict[str, str]) -> Optional[bool]:
-    """None for a unit that needs no enabling."""
+def _is_enabled(unit: str, status: Dict[str, str], links: Dict[str, str]) -> Optional[bool]:
+    """None for a unit that needs no enabling. An indirect one enables others (`Also=`), whose links are its own."""
     state = status.get("UnitFileState", "")
     if status.get("LoadState") == "not-found":
         return False
     if state in ("", "generated", "bad"):
         return systemctl.script_is_enabled(unit)
+    if state == "indirect":
+        return bool(links)
     return None if state in NEEDS_NO_ENABLING else state == "enabled"
 
 

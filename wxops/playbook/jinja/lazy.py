@@ -14,7 +14,7 @@ import jinja2
 
 from wxops.errors import TemplateError
 from wxops.playbook.jinja.evaluation import current
-from wxops.playbook.jinja.undefined import Tripped, Undefined, error_of
+from wxops.playbook.jinja.undefined import Failure, Tripped, Undefined, error_of
 from wxops.playbook.source import SourceStr
 
 if TYPE_CHECKING:
@@ -185,6 +185,18 @@ for _kind, _base in ((LazyDict, dict), (LazyList, list)):
         setattr(_kind, _name, _after("_settle", getattr(_base, _name)))
     for _name in _CHANGE[_base]:
         setattr(_kind, _name, _after("_changing", getattr(_base, _name)))
+
+
+def present(value: Any) -> Any:
+    """The same as `plain`, without members that are undefined; OMIT if that is all there is."""
+    if isinstance(value, jinja2.Undefined) and not isinstance(value, Failure):
+        return OMIT
+    if isinstance(value, Mapping):
+        pairs = ((plain(key), present(value[key])) for key in value)
+        return {key: item for key, item in pairs if item is not OMIT}
+    if isinstance(value, (list, tuple)):
+        return [item for item in map(present, value) if item is not OMIT]
+    return plain(value)
 
 
 def plain(value: Any) -> Any:

@@ -30,6 +30,10 @@ LOOKUPS: dict[str, Lookup] = {
 }
 
 
+OF_WHAT_IS_DEFINED = frozenset({"first_found"})
+"""Lookups that pass over terms that are undefined: one of several is enough."""
+
+
 def run(name: str, terms: Any, templar: Templar, options: Mapping[str, Any]) -> list[Any]:
     """What a lookup finds for its terms: a list of them, or one."""
     short = short_name(name)
