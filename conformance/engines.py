@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.going_on import Lines, go_on
-from conformance.suite import Target, integration
+from conformance.suite import Target, integration, library
 from wxops.lab.host import Host
 
 REPOSITORY = Path(__file__).parent.parent
@@ -138,6 +138,7 @@ def _lay_out(host: Host, target: Target) -> None:
     shutil.copytree(integration(), suite, symlinks=True)
     for name in (target.name, *target.needs):
         go_on(suite / "targets" / name)
+    shutil.copytree(library(), suite.parent / "lib" / "ansible_test")  # some targets look there for pip's constraints
     (suite / "roles").symlink_to("targets")
     (suite / "inventory").write_text(INVENTORY)
     (suite / f"{target.name}.yml").write_text(json.dumps([_play(target)], indent=1))

@@ -76,6 +76,11 @@ def integration() -> Path:
     return folder / "test" / "integration"
 
 
+def library() -> Path:
+    """The data of ansible-test, which stands beside the suite."""
+    return integration().parent / "lib" / "ansible_test"
+
+
 def _download(folder: Path) -> None:
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
     subprocess.run([*pip, "--dest", str(folder), f"ansible-core=={RELEASE}"], check=True)

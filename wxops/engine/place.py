@@ -11,7 +11,7 @@ from wxops.engine.values import number
 from wxops.errors import InputError
 from wxops.playbook.plays import Common, Task
 from wxops.playbook.task_arguments import may_be_anything
-from wxops.playbook.templating import Templar
+from wxops.playbook.templating import OMIT, Templar
 from wxops.transport.options import Become
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def environment(common: Common, templar: Templar) -> dict[str, str]:
     """The variables of `environment:`, of the play, its blocks and the task; the innermost wins."""
     merged: dict[str, str] = {}
     for layer in common.environment:
-        values = templar.render(layer) or {}
+        values = templar.render(layer)
+        if values is None or values is OMIT or values == "":
+            continue
         if not isinstance(values, Mapping):
             raise InputError(f"environment should be a mapping of names to values, not {values!r}")
         merged.update({str(name): str(value) for name, value in values.items()})

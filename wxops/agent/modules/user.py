@@ -112,7 +112,7 @@ def user(
     if groups is not None:
         wanted["groups"] = _groups(change, name, now, groups, append, wanted["gid"])
     given = password if is_new or update_password == "always" else None
-    wanted.update(wanted_password("!" if is_new else now.get("password", ""), given, password_lock))
+    wanted.update(wanted_password("!" if is_new else now.get("password") or "", given, password_lock))
     wanted.update(
         wanted_dates(
             min=password_expire_min, max=password_expire_max, warn=password_expire_warn,

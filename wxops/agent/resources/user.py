@@ -17,7 +17,7 @@ from wxops.agent.process import run
 from wxops.agent.resources import Kind
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Sequence
+    from typing import Any, Dict, List, Optional, Sequence
 
     from wxops.agent.change import View
     from wxops.agent.journal import Journal
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SHADOW = {"password": 1, "changed": 2, "min": 3, "max": 4, "warn": 5, "inactive": 6, "expire": 7}
 """The fields of /etc/shadow: days since 1970, or numbers of days; "" where there is none."""
 OPTIONS = {"uid": "-u", "gid": "-g", "comment": "-c", "home": "-d", "shell": "-s"}
+FIELDS = range(9)
 HOW = "how"
 """The key of a wanted state for options that are no part of it: system, non_unique, force, move_home, ..."""
 UNSHOWN = (HOW, "lines", "changed", "local", "moved")
@@ -34,7 +35,8 @@ UNSHOWN = (HOW, "lines", "changed", "local", "moved")
 class UserKind(Kind):
     """States: {"exists": False, "lines"}, or exists, uid, gid, comment, home, shell, groups (sorted names),
 
-    the fields of SHADOW as text, local (in /etc/passwd, not in LDAP or the like), and lines (see accounts/lines.py).
+    the fields of SHADOW as text (None where the user has no line there), local (in /etc/passwd, not in LDAP or the
+    like), and lines (see accounts/lines.py).
     """
 
     def read(self, name: str, view: View) -> State:
@@ -42,7 +44,7 @@ class UserKind(Kind):
         fields = accounts.fields("passwd", name)
         if fields is None:
             return {"lines": lines_of(accounts, name), **_elsewhere(name)}
-        shadow = accounts.fields("shadow", name) or [name] + [""] * 8
+        shadow: Sequence[Optional[str]] = accounts.fields("shadow", name) or [None] * len(FIELDS)
         groups = sorted(group for group, members in accounts.members("group").items() if name in members)
         return {
             "exists": True, "uid": int(fields[2]), "gid": int(fields[3]), "comment": fields[4], "home": fields[5],
@@ -165,10 +167,22 @@ def _options_of_new(name: str, wanted: State, how: Dict[str, Any]) -> List[str]:
 def _set_shadow(name: str, wanted: State) -> None:
     """Password and ages, written straight into /etc/shadow: on a command line everybody could read the hash."""
     with editing() as accounts:
+        asked = {field: wanted[key] for key, field in SHADOW.items() if wanted.get(key) is not None}
         now = accounts.fields("shadow", name)
-        for key, field in SHADOW.items():
-            if now is not None and wanted.get(key) is not None and now[field] != wanted[key]:
-                accounts.set_field("shadow", name, field, wanted[key])
+        if now is None and asked and accounts.fields("passwd", name) is not None:
+            now = _begin_shadow(accounts, name)
+        for field, value in asked.items():
+            if now is not None and now[field] != value:
+                accounts.set_field("shadow", name, field, value)
+
+
+def _begin_shadow(accounts: Accounts, name: str) -> List[str]:
+    """The line of a user who has none yet, with the password that stood in /etc/passwd, as usermod begins one."""
+    password = (accounts.fields("passwd", name) or [])[1]
+    line = [name, "!" if password == "x" else password, *[""] * (len(FIELDS) - 2)]
+    accounts.lines("shadow").append(":".join(line))
+    accounts.set_field("passwd", name, 1, "x")
+    return line
 
 
 def _follow(now: State, state: State) -> None:

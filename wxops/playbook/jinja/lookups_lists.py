@@ -40,7 +40,7 @@ def of_dict(terms: list[Any], templar: Templar) -> list[Any]:
 def nested(terms: list[Any], templar: Templar) -> list[Any]:
     """Every combination of one element from each list."""
     if not terms:
-        raise ValueError("it takes at least one list")
+        raise ValueError("with_nested requires at least one element in the nested list")
     lists = [term if isinstance(term, list) else [term] for term in terms]
     return [_flat(list(combination)) for combination in itertools.product(*lists)]
 
@@ -48,7 +48,7 @@ def nested(terms: list[Any], templar: Templar) -> list[Any]:
 def together(terms: list[Any], templar: Templar) -> list[Any]:
     """First with first, second with second; None where a list is shorter."""
     if not terms:
-        raise ValueError("it takes at least one list")
+        raise ValueError("with_together requires at least one element in each list")
     lists = [term if isinstance(term, list) else [term] for term in terms]
     return [_flat(list(row)) for row in itertools.zip_longest(*lists)]
 
@@ -89,6 +89,8 @@ def _without(element: Mapping[str, Any], path: list[str], skip_missing: bool) ->
         raise ValueError(f"an item has no {name!r}; the flag {{'skip_missing': true}} leaves it out")
     inner = rest.pop(name)
     if len(path) > 1:
+        if inner is None and skip_missing:
+            return rest, []
         if not isinstance(inner, Mapping):
             raise TypeError(f"{name!r} must be a dictionary, not {type_name(inner)}")
         rest[name], inner = _without(inner, path[1:], skip_missing)
@@ -114,7 +116,8 @@ def sequence(
 ) -> list[Any]:
     """Numbers as texts: `start=1 end=9 stride=2 format=host%02d`, or short `1-9/2:host%02d`."""
     given = {"start": start, "end": end, "count": count, "stride": stride, "format": format}
-    return [text for term in terms or [""] for text in _numbers(**_sequence_options(str(term), given))]
+    asked = terms or ([""] if end is not None or count is not None else [])
+    return [text for term in asked for text in _numbers(**_sequence_options(str(term), given))]
 
 
 def _sequence_options(term: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -123,21 +126,38 @@ def _sequence_options(term: str, given: dict[str, Any]) -> dict[str, Any]:
     if not short and term.strip():
         rest, written = with_pairs(term, given)
         if rest:
-            raise ValueError(f"{rest!r} is not understood; write start=1 end=9 stride=2 format=host%02d")
-    numbers = {key: value if key == "format" else int(value, 0) for key, value in written.items()}
+            words = re.search(r"(\w+)=", rest)
+            unknown = (
+                f"unrecognized arguments to with_sequence: {words[1]}" if words else f"{rest!r} has an invalid value"
+            )
+            raise ValueError(f"{unknown}; write start=1 end=9 stride=2 format=host%02d")
+    numbers = {key: value if key == "format" else _number(key, value) for key, value in written.items()}
     return {**given, **numbers}
 
 
+def _number(key: str, value: str) -> int:
+    try:
+        return int(value, 0)
+    except ValueError:
+        raise ValueError(f"{key} has an invalid value: {value!r} is not a number") from None
+
+
 def _numbers(start: int, end: int | None, count: int | None, stride: int | None, format: str) -> list[str]:
-    if (end is None) == (count is None):
-        raise ValueError("it takes end or count, and not both")
+    if end is None and count is None:
+        raise ValueError("must specify count or end in with_sequence")
+    if end is not None and count is not None:
+        raise ValueError("can't specify both count and end in with_sequence")
     step = 1 if stride is None else stride
     if count is not None:
-        numbers = [start + index * step for index in range(count)]
-    elif end is None or step == 0:
+        end = start + count * step - 1 if count else 0
+        start, end, step = (start, end, step) if count else (0, 0, 0)
+    assert end is not None
+    if step == 0:
         numbers = []
     elif (end - start) * step < 0:
-        raise ValueError("to count backwards, make stride negative" if step > 0 else "make stride positive")
+        raise ValueError(
+            "to count backwards make stride negative" if step > 0 else "to count forward don't make stride negative"
+        )
     else:
         numbers = list(range(start, end + (1 if step > 0 else -1), step))
     return [_formatted(format, number) for number in numbers]
@@ -147,7 +167,7 @@ def _formatted(format: str, number: int) -> str:
     try:
         return format % number
     except (TypeError, ValueError):
-        raise TemplateError(f"{format!r} is not a format for a number, such as host%02d") from None
+        raise TemplateError(f"bad formatting string: {format}; a number wants one such as host%02d") from None
 
 
 LOOKUPS: dict[str, Callable[..., list[Any]]] = {
