@@ -206,7 +206,7 @@ def as_built(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
             yield skipped(subject, "the table does not say with which it was built")
         elif loads is None:
             yield undetermined(subject, "which cuDNN it loads could not be read")
-        elif loads == build.cudnn:
+        elif loads.first(3) == build.cudnn.first(3):
             yield passed(subject, f"{loads}, as built")
         else:
             evidence = f"loads {loads}, built with {build.cudnn}"
