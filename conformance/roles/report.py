@@ -47,11 +47,10 @@ def account_of(one: Trial) -> str:
 def printed(one: Trial) -> dict[str, str]:
     """What each call printed, by a name for a file."""
     theirs, ours = one.theirs, one.ours
-    calls = {"ansible.1": theirs.first, "ansible.2": theirs.second, "wxops.1": ours.first, "wxops.2": ours.second}
-    if ours.check:
-        calls["wxops.check"] = ours.check
+    calls = {"ansible.1": theirs.first, "ansible.2": theirs.second, "wxops.1": ours.first, "wxops.2": ours.second,
+             "wxops.check": ours.check}  # fmt: skip
     calls.update({f"wxops.back.{number}": ran for number, ran in enumerate(ours.back, 1)})
-    return {name: ran.output for name, ran in calls.items()}
+    return {name: ran.output for name, ran in calls.items() if ran}
 
 
 def results(ran: Ran) -> str:
@@ -59,19 +58,19 @@ def results(ran: Ran) -> str:
 
 
 def _codes(account: Account) -> str:
-    return "/".join(str(ran.code) for ran in (account.first, account.second, *account.back))
+    return "/".join(str(ran.code) for ran in (account.first, account.second, *account.back) if ran)
 
 
 def _none_or_count(differ: Sequence[str]) -> str:
     return f"{len(differ)} differ" if differ else "yes"
 
 
-def _changed(ran: Ran) -> str:
-    return str(ran.changed)
+def _changed(ran: Ran | None) -> str:
+    return str(ran.changed) if ran else "-"
 
 
-def _changes(ran: Ran) -> list[str]:
-    return [f"{said['where']} {said['task']}" for said in ran.told if said["status"] == "changed"]
+def _changes(ran: Ran | None) -> list[str]:
+    return [f"{said['where']} {said['task']}" for said in (ran.told if ran else []) if said["status"] == "changed"]
 
 
 def _place(difference: Difference) -> str:

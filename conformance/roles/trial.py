@@ -48,11 +48,12 @@ class Ran:
 class Account:
     """What an engine did to a host. after: the host's tree. check, back, left: of wxops alone.
 
+    second: of ansible-core only where wxops' second run changed something: does the role do that under both?
     touched: what the check changed on the host. left: what is not as before when all was taken back.
     """
 
     first: Ran
-    second: Ran
+    second: Ran | None
     after: Tree
     check: Ran | None = None
     touched: Sequence[str] = ()
@@ -96,8 +97,9 @@ class Site:
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     def trial(self) -> Trial:
-        theirs = self._fresh()._with_ansible()
-        return Trial(self.role, theirs, self._fresh()._with_wxops())
+        ours = self._fresh()._with_wxops()
+        again = bool(ours.second and ours.second.changed)
+        return Trial(self.role, self._fresh()._with_ansible(again), ours)
 
     def _fresh(self) -> Site:
         host = self.lab.reset(self.host.name)
@@ -110,10 +112,10 @@ class Site:
         (self.folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
         return self
 
-    def _with_ansible(self) -> Account:
+    def _with_ansible(self, again: bool) -> Account:
         began = time.time()
-        first, second = self._ansible("1"), self._ansible("2")
-        return Account(first, second, self._tree(began))
+        first = self._ansible("1")
+        return Account(first, self._ansible("2") if again else None, self._tree(began))
 
     def _with_wxops(self) -> Account:
         before, began = self._tree(), time.time()
