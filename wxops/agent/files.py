@@ -14,7 +14,7 @@ from wxops.agent.failure import ModuleFailure
 from wxops.agent.names import group_name, user_name
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Union
+    from typing import Any, Dict, List, Optional, Union
 
     from wxops.agent.change import View
     from wxops.agent.resources import State
@@ -30,6 +30,7 @@ class Files:
 
     check: bool
     view: View
+    warnings: List[str]
 
     def state(self, kind: str, name: str) -> State:
         raise NotImplementedError
@@ -156,10 +157,23 @@ class Files:
             return -1  # an earlier task would have made it, or a package that one would have installed
         raise ModuleFailure("there is no %s %r on this host" % (kind, name))
 
+    def may_come_with_a_package(self, path: str) -> bool:
+        """In a check: is nothing there, and would an earlier task install a package that may bring it?"""
+        pending = self.check and bool(self.view.pending("package"))
+        return pending and bool(self.file(path, follow=True)["type"] == "absent")
+
+    def untold(self, path: str) -> Dict[str, Any]:
+        """The result of a check where a file that is to be edited may come with a package: it would be changed."""
+        said = (
+            "%s comes with a package that is to be installed: what would be changed in it cannot be told before" % path
+        )
+        self.warnings.append(said)
+        return {"changed": True, "msg": said}
+
     def parent_must_exist(self, path: str) -> None:
         parent = os.path.dirname(path)
         found = self.file(parent, follow=True)["type"]
-        if found != "directory":
+        if found != "directory" and not self.may_come_with_a_package(parent):
             raise ModuleFailure(
                 "the directory %s %s" % (parent, "does not exist" if found == "absent" else "is a " + found)
             )

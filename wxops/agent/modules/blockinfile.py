@@ -75,6 +75,8 @@ def blockinfile(
         raise ModuleFailure("parameters are mutually exclusive: insertbefore|insertafter")
     file = TextFile(change, path, Attributes(mode, owner, group, attributes, seuser, serole, setype, selevel))
     if file.before is None and not create:
+        if change.may_come_with_a_package(path):
+            return change.untold(path)
         raise ModuleFailure("Path %s does not exist ! (`create: true` makes it)" % path, rc=257)
     if file.before is None and state == "absent":
         return {"msg": "File %s not present" % path}

@@ -213,7 +213,8 @@ class Placing:
 
     def _parent_must_exist(self, path: str) -> None:
         parent = os.path.dirname(os.path.abspath(path))
-        if self.change.file(parent, follow=True)["type"] != "directory":
+        found = self.change.file(parent, follow=True)["type"]
+        if found != "directory" and not self.change.may_come_with_a_package(parent):
             raise ModuleFailure("Destination directory %s does not exist" % parent)
 
     def _exists(self, path: str, follow: bool) -> bool:

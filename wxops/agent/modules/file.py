@@ -90,6 +90,8 @@ def file(
         _directory(change, real, asked, times)
         if recurse:
             _recurse(change, real, follow, asked, times, set())
+    elif change.may_come_with_a_package(real):
+        return change.untold(real)
     else:
         _existing(change, real, asked, times)
     return dict(describe(change, real), path=real if follow and change.file(path)["type"] == "link" else path)
@@ -222,7 +224,9 @@ def _link(change: Change, path: str, src: Optional[str], force: bool, follow: bo
 
 def _may_become_link(change: Change, place: str, src: str, now: str, force: bool) -> None:
     base = place if now == "directory" else os.path.dirname(place)
-    if not force and change.file(os.path.join(base, src), follow=True)["type"] == "absent":
+    target = os.path.join(base, src)
+    missing = change.file(target, follow=True)["type"] == "absent" and not change.may_come_with_a_package(target)
+    if missing and not force:
         raise ModuleFailure(
             "src file does not exist; `force: true` makes the link all the same: %s" % src, path=place, src=src
         )

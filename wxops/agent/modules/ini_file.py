@@ -87,6 +87,8 @@ def ini_file(
     conditions = [_condition(each) for each in section_has_values or []]
     file = TextFile(change, path, Attributes(mode, owner, group, attributes, seuser, serole, setype, selevel))
     if file.before is None and not create:
+        if change.may_come_with_a_package(path):
+            return change.untold(path)
         raise ModuleFailure("Destination %s does not exist!" % path, rc=257)
     text = (file.before or b"").replace(BYTE_ORDER_MARK, b"", 1).decode("utf-8", "surrogateescape")
     ini = Ini(text)

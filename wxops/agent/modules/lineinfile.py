@@ -86,6 +86,8 @@ def lineinfile(
     if state == "absent":
         return _absent(file, find or _is_line(encoded(line or "")), validate, backup)
     if file.before is None and not create:
+        if change.may_come_with_a_package(path):
+            return change.untold(path)
         raise ModuleFailure("Destination %s does not exist ! (`create: true` makes it)" % path, rc=257)
     lines, message = present(
         _lines(file), encoded(line or ""), find, Anchor(insertafter, insertbefore, firstmatch), backrefs

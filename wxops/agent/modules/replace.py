@@ -62,6 +62,8 @@ def replace(
     _require_fitting(search, replace)
     file = TextFile(change, path, Attributes(mode, owner, group, attributes, seuser, serole, setype, selevel))
     if file.before is None:
+        if change.may_come_with_a_package(path):
+            return change.untold(path)
         raise ModuleFailure("Path %s does not exist !" % path, rc=257)
     text = _decoded(file.before, encoding, path)
     section = _section(text, after, before)
