@@ -28,7 +28,7 @@ GONE = {
 }  # fmt: skip
 # Names that came after 3.7, of those that an agent could reach for.
 LATER_NAMES = {
-    "cached_property", "removeprefix", "removesuffix", "memfd_create", "posix_spawnp", "pidfd_open", "readinto1",
+    "cached_property", "removeprefix", "removesuffix", "memfd_create", "posix_spawnp", "pidfd_open",
     "is_relative_to", "with_stem", "unparse", "aclosing", "to_thread", "pairwise", "batched", "prod", "isqrt", "dist",
     "bit_count", "add_note", "process_cpu_time", "hash_file", "file_digest",
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import queue
 import select
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 STREAM_FRAMES = (wire.OPEN, wire.STREAM, wire.CLOSE)
 MAX_WAITING = 64
 """Frames that wait for the session: a disk slower than the network holds the sender up, and fills no memory."""
+
+SET_PIPE_SIZE = 1031  # fcntl.F_SETPIPE_SZ, which has a name from Python 3.10 on
+PIPE_SIZE = 1024 * 1024
+"""The most that a user may ask for by default. With the usual 64 KiB sshd and agent take turns every two packets."""
 
 POLL_MS = 500
 SOCKET_ROOM = 32 * 1024
@@ -72,6 +77,8 @@ class Link:
 def serve(link: BufferedReader, add_files: Callable[[bytes], None]) -> None:
     """Answer frames until the link ends. `link` is the buffered standard input, on a descriptor of its own."""
     out = Link(os.dup(1))
+    with contextlib.suppress(OSError):  # a socket, or a user with many pipes
+        fcntl.fcntl(link.fileno(), SET_PIPE_SIZE, PIPE_SIZE)
     _detach_standard_streams()
     reader = Reader(link, out, add_files)
     for work in (reader.read, reader.watch):
@@ -104,6 +111,7 @@ class Reader:
         self._frames: Frames = queue.Queue(MAX_WAITING)
         self._heard = time.monotonic()
         self._busy = False
+        self._frame = bytearray(wire.CHUNK)  # read into over and over: the kernel clears every page of a new one
         self.session = Session(out.send, self._frames, add_files)
         self._tunnels = Tunnels(out.send)
 
@@ -119,14 +127,16 @@ class Reader:
 
     def _bytes(self, size: int) -> bytes:
         """So many bytes, fewer at the link's end. Each part is a sign of life: a large frame may take its minutes."""
-        data = bytearray()
-        while len(data) < size:
-            part = self._link.read1(min(size - len(data), wire.CHUNK))
-            if not part:
+        if size > len(self._frame):
+            self._frame = bytearray(size)
+        rest = memoryview(self._frame)[:size]
+        while rest:
+            got = self._link.readinto1(rest)
+            if not got:
                 break
             self._heard = time.monotonic()
-            data += part
-        return bytes(data)
+            rest = rest[got:]
+        return bytes(memoryview(self._frame)[: size - len(rest)])
 
     def watch(self) -> None:
         """A link that was cut without a word shows only in silence.

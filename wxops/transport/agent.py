@@ -21,7 +21,7 @@ from wxops.transport.contents import Arrival, Contents, Offers
 from wxops.transport.handshake import shake_hands
 from wxops.transport.messages import task_messages, too_large
 from wxops.transport.options import Become, ConnectionOptions
-from wxops.transport.pipe import CHUNK, LocalPipe, Pipe, SSHPipe
+from wxops.transport.pipe import LocalPipe, Pipe, SSHPipe
 from wxops.transport.ssh import SSHSession
 from wxops.transport.tunnel import UnixSocket
 
@@ -179,7 +179,7 @@ class Agent:
         self._lost = self._lost or HostUnreachable("the connection was closed")
         self._pipe.close()
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         if self._lost is not None:
             raise self._lost
         try:
@@ -187,8 +187,9 @@ class Agent:
                 self.traffic.sent += len(data)
                 self.traffic.bursts += self._heard
                 self._heard = False
-                for at in range(0, len(data), CHUNK):  # each is news for who wonders whether the host lives
-                    self._pipe.write(data[at : at + CHUNK])
+                rest = memoryview(data)
+                while rest:  # each part is news for who wonders whether the host lives
+                    rest = rest[self._pipe.write_some(rest) :]
                     self._written, self._spoke = self._written + 1, time.monotonic()
         except (OSError, EOFError):
             raise self._lost or self._gone("the connection broke") from None
@@ -295,9 +296,8 @@ class Agent:
         content = self._offers.asked(asked)
         if content is None:
             raise self._gone("it asked for content that was not offered")
-        for chunk in content:
-            self._write(wire.pack(wire.DATA, chunk))
-        self._write(wire.pack(wire.DATA))
+        for frame in content:
+            self._write(frame)
 
     def _receive(self, chunk: bytes) -> None:
         if self._arrival is None:

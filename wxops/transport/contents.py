@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from wxops.agent import wire
+from wxops.transport.pipe import PACKET
 
 Contents = Mapping[str, Path | bytes]
 """By the names under which the agent asks for them."""
 
+FRAME = 8 * PACKET
+"""A whole number of SSH's packets."""
 
-def chunks(content: Path | bytes, start: int) -> Iterator[bytes]:
-    """From byte `start` on. A file that cannot be read to its end ends early: the agent checks the digest."""
-    if isinstance(content, bytes):
-        yield from (content[at : at + wire.CHUNK] for at in range(start, len(content), wire.CHUNK))
-        return
-    with contextlib.suppress(OSError), content.open("rb") as file:
+
+def frames(content: Path | bytes, start: int) -> Iterator[memoryview]:
+    """From byte `start` on, as DATA frames, an empty one last; each is overwritten by the next.
+
+    A file that cannot be read to its end ends early: the agent checks the digest.
+    """
+    frame = bytearray(FRAME)
+    view = memoryview(frame)
+    with contextlib.suppress(OSError), _opened(content) as file:
         file.seek(start)
-        while chunk := file.read(wire.CHUNK):
-            yield chunk
+        while size := file.readinto(view[wire.HEADER.size :]):
+            wire.HEADER.pack_into(frame, 0, size, wire.DATA)
+            yield view[: wire.HEADER.size + size]
+    yield memoryview(wire.pack(wire.DATA))
+
+
+def _opened(content: Path | bytes) -> io.RawIOBase | io.BytesIO:
+    return io.BytesIO(content) if isinstance(content, bytes) else io.FileIO(content)
 
 
 class Offers:
@@ -40,12 +53,12 @@ class Offers:
         if not self._kept:
             self._contents.clear()
 
-    def asked(self, payload: bytes) -> Iterator[bytes] | None:
-        """The chunks that a NEED frame asks for: a name, a blank, and the byte to begin with. None: not offered."""
+    def asked(self, payload: bytes) -> Iterator[memoryview] | None:
+        """The frames that a NEED frame asks for: a name, a blank, and the byte to begin with. None: not offered."""
         name, _, start = payload.decode("utf-8", "replace").partition(" ")
         if name not in self._contents or not start.isdecimal():
             return None
-        return chunks(self._contents[name], int(start))
+        return frames(self._contents[name], int(start))
 
 
 class Arrival:

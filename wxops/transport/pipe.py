@@ -14,6 +14,10 @@ from wxops.errors import HostUnreachable
 from wxops.transport.ssh import SSHSession
 
 CHUNK = 64 * 1024
+PACKET = 32 * 1024 - 64
+"""What paramiko puts into one packet for OpenSSH. Whatever is sent in other pieces ends in small packets, and those
+cost as much as full ones.
+"""
 ENDING_S = 5.0
 """How long a command on this machine may take to end once its input has."""
 
@@ -34,8 +38,14 @@ class Pipe(ABC):
         """What has arrived of its standard error; None when nothing has."""
 
     @abstractmethod
+    def write_some(self, data: memoryview) -> int:
+        """To its standard input, at most 64 KiB. How many bytes it took. Raises OSError when it is gone."""
+
     def write(self, data: bytes) -> None:
-        """To its standard input. Raises OSError when it is gone."""
+        """All of it."""
+        view = memoryview(data)
+        while view:
+            view = view[self.write_some(view) :]
 
     @abstractmethod
     def close(self) -> None:
@@ -62,8 +72,8 @@ class SSHPipe(Pipe):
     def read_error(self) -> bytes | None:
         return self._channel.recv_stderr(CHUNK) if self._channel.recv_stderr_ready() else None
 
-    def write(self, data: bytes) -> None:
-        self._channel.sendall(data)
+    def write_some(self, data: memoryview) -> int:
+        return self._channel.send(bytes(data[:PACKET]))
 
     def exit_status(self) -> int:
         """What the command ended with; -1 when the host does not say."""
@@ -116,13 +126,11 @@ class LocalPipe(Pipe):
             self._poll.unregister(descriptor)
         return data
 
-    def write(self, data: bytes) -> None:
+    def write_some(self, data: memoryview) -> int:
         if self._process.stdin is None:
             raise BrokenPipeError
-        view = memoryview(data)
         try:
-            while view:
-                view = view[self._process.stdin.write(view) or 0 :]
+            return self._process.stdin.write(data[:CHUNK]) or 0
         except ValueError:  # closed meanwhile
             raise BrokenPipeError from None
 
