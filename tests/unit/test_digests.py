@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from wxops import digests as module
-from wxops.digests import CHUNK, SMALL, digests, of_bytes
+from wxops.digests import CHUNK, SMALL, digests, of_bytes, sha256
 
 
 @pytest.mark.parametrize("size", [0, 1, SMALL - 1, SMALL, CHUNK, CHUNK + 1, 3 * CHUNK + 5])
@@ -27,10 +27,18 @@ def test_many_hosts_that_ask_at_once_cost_one_reading(tmp_path: Path, monkeypatc
     (tmp_path / "file").write_bytes(os.urandom(SMALL))
     read = []
     of_file = module._of_file
-    monkeypatch.setattr(module, "_of_file", lambda path: (read.append(path), of_file(path))[1])
+    monkeypatch.setattr(module, "_of_file", lambda path, names: (read.append(path), of_file(path, names))[1])
     with ThreadPoolExecutor(8) as pool:
         found = set(pool.map(digests, [tmp_path / "file"] * 32))
     assert len(found) == 1 and len(read) == 1
+
+
+@pytest.mark.parametrize("size", [SMALL - 1, CHUNK + 1])
+def test_the_one_that_decides_is_had_alone_and_the_others_later(size: int, tmp_path: Path) -> None:
+    data = os.urandom(size)
+    (tmp_path / "file").write_bytes(data)
+    assert sha256(tmp_path / "file") == hashlib.sha256(data).hexdigest()
+    assert digests(tmp_path / "file") == of_bytes(data)
 
 
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:

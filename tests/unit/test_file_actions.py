@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from wxops.actions import _content
 from wxops.actions.copy import Entry, _tree
 from wxops.actions.fetch import _target
 from wxops.actions.script import _first_word
@@ -59,6 +60,20 @@ def test_a_tree_keeps_links_and_its_name(tree: Path) -> None:
     found = _kinds(_tree(tree, inside=False, follow=False))
     assert found["top/to-a"] == "-> a"
     assert list(found)[:2] == ["top/a", "top/sub/b"], "files come first: they say which directories are needed"
+
+
+@pytest.mark.parametrize(
+    ("size", "registered", "checked", "sums"),
+    [(9, False, False, True), (10, False, False, False), (10, True, False, True), (10, False, True, True)],
+)
+def test_a_large_file_has_the_digests_that_somebody_reads(
+    size: int, registered: bool, checked: bool, sums: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_content, "LARGE", 10)
+    (tmp_path / "file").write_bytes(b"x" * size)
+    call: Any = SimpleNamespace(is_registered=registered)
+    sent = _content.one_file(call, tmp_path / "file", "file", checked)
+    assert ("sha1" in sent, "md5" in sent) == (sums, sums)
 
 
 def _call(folder: Path) -> Any:

@@ -45,6 +45,8 @@ class Call(ABC):
     task: str
     check: bool
     diff: bool
+    is_registered: bool
+    """Can the playbook read the result?"""
     templar: Templar
     """Renders with the variables of this host and item."""
 

@@ -19,6 +19,7 @@ from wxops.playbook.vault import is_encrypted
 INLINE = 64 * 1024
 """Content up to this size costs less as a part of the task than a round trip would."""
 
+LARGE = 64 * 1024 * 1024
 CHUNK = 1024 * 1024
 SHOWN = 256 * 1024
 """The agent shows no larger content in a diff (`agent.content.SMALL`)."""
@@ -68,8 +69,14 @@ def sent_inline(arguments: Any) -> Iterator[bytes]:
             yield from sent_inline(value)
 
 
-def one_file(call: Call, content: Path | bytes, name: str) -> dict[str, Any]:
-    """One file as the agent's `copy` takes it, with the digests that Ansible returns."""
+def one_file(call: Call, content: Path | bytes, name: str, checked: bool = False) -> dict[str, Any]:
+    """One file as the agent's `copy` takes it, with the digests that Ansible returns.
+
+    Without them a large file whose result nobody reads: they take three times as long as the one that we go by.
+    checked: the playbook says what the SHA-1 must be.
+    """
+    if isinstance(content, Path) and content.stat().st_size >= LARGE and not (checked or call.is_registered):
+        return {"name": name, "content": packed(call, content)}
     of = of_bytes(content) if isinstance(content, bytes) else digests(content)
     return {"name": name, "content": packed(call, content), "sha1": of.sha1, "md5": of.md5}
 

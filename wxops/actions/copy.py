@@ -94,7 +94,7 @@ def prepare(
         tree = _tree(path, str(src).endswith("/"), local_follow is not False)
         arguments["_entries"] = [_packed(call, entry, mode, decrypt) for entry in tree]
     else:
-        arguments["_sent"] = one_file(call, read(call, path, decrypt), path.name)
+        arguments["_sent"] = one_file(call, read(call, path, decrypt), path.name, checksum is not None)
     if mode == "preserve":
         arguments["mode"] = mode_of(path) if path.is_file() else None
     return "copy", arguments

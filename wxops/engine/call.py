@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wxops.actions import Call, Offer, Reach
 from wxops.actions.catalog import host_signature
-from wxops.digests import digests
+from wxops.digests import sha256
 from wxops.errors import InputError, TaskFailed
 from wxops.playbook.templating import Templar
 from wxops.transport.plain import Completed, run_plain
@@ -27,6 +27,7 @@ class HostCall(Call):
         self._task, self.templar = task, templar
         self.host, self.task = task.host, task.label
         self.check, self.diff = task.check, task.diff
+        self.is_registered = bool(task.task.register)
         self.offers: dict[str, Path | bytes] = {}
 
     def run(self, module: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,7 +58,7 @@ class HostCall(Call):
         if isinstance(content, bytes):
             digest, size = hashlib.sha256(content).hexdigest(), len(content)
         else:
-            digest, size = digests(content).sha256, content.stat().st_size
+            digest, size = sha256(content), content.stat().st_size
         self.offers[digest] = content
         return Offer(digest, digest, size)
 

@@ -51,7 +51,7 @@ def copy(
 ) -> Dict[str, Any]:
     """The host's part of copy and template.
 
-    _sent: one file: {"name", "content" (see offered.py), "sha1", "md5", "text": written in the playbook}.
+    _sent: one file: {"name", "content" (see offered.py), "sha1"?, "md5"?, "text": written in the playbook}.
     _entries: a tree: files {"path", "content", "mode"?}, directories {"path"}, links {"path", "target"}.
     Neither: from `src` on the host.
     """
@@ -85,12 +85,14 @@ class Placing:
         """One file of the controller's."""
         content = content_from(self.change.link, sent["content"])
         path = self._into_directory(dest, sent["name"], sent.get("text", False))
-        result: Result = {"src": src, "checksum": sent["sha1"], "md5sum": sent["md5"]}
+        result: Result = {"src": src}
+        if "sha1" in sent:
+            result.update(checksum=sent["sha1"], md5sum=sent["md5"])
         if not self.force and self._exists(path, follow):
             return {"dest": path, "src": src}
         path = self.change.real(path) if follow else path
         if self._differs(path, content):
-            _expect(expected, sent["sha1"])
+            _expect(expected, sent.get("sha1", ""))
             result.update(self._write(path, content, follow))
         self.asked.set(self.change, path)
         return dict(result, dest=path, **describe(self.change, path))
