@@ -51,7 +51,7 @@ def run(argv: Sequence[str], directory: Path, environment: Mapping[str, str] | N
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
-    cost = Cost(wall, _cpu_seconds(), usage.ru_maxrss * 1024)
+    cost = Cost(wall, cpu_seconds(CGROUP), usage.ru_maxrss * 1024)
     CGROUP.kill()  # connections that a tool keeps for its next run would make that one another measurement
     text = log.read_text(errors="replace")
     if process.returncode:
@@ -66,11 +66,12 @@ def _telling(output: str) -> str:
     return "\n".join(errors[:20] or lines[-20:])
 
 
-def _cpu_seconds() -> float:
-    usage = CPU_V1 / CGROUP.path / "cpuacct.usage"
+def cpu_seconds(cgroup: Cgroup) -> float:
+    """Processor time that all processes of a control group have taken, also those that have ended."""
+    usage = CPU_V1 / cgroup.path / "cpuacct.usage"
     if usage.exists():
         return int(usage.read_text()) / 1e9
-    lines = (line.split() for line in (CPU_V2 / CGROUP.path / "cpu.stat").read_text().splitlines())
+    lines = (line.split() for line in (CPU_V2 / cgroup.path / "cpu.stat").read_text().splitlines())
     return next(int(value) for name, value in lines if name == "usage_usec") / 1e6
 
 
