@@ -20,7 +20,8 @@ def answer(**record: Any) -> dict[str, Any]:
     return {"changed": False, "ansible_facts": {"gpu": {"system": SYSTEM, **record}}}
 
 
-GARBAGE: dict[str, tuple[dict[str, Any], str]] = {
+GARBAGE: dict[str, tuple[Any, str]] = {
+    "a result that is none": (["fine"], "gpu_facts gave no result"),
     "a module that failed": ({"failed": True, "msg": "no such module"}, "gpu_facts failed: no such module"),
     "a module that failed without a word": ({"failed": True}, "gpu_facts failed: it does not say why"),
     "no facts": ({}, "gpu_facts gave no record"),

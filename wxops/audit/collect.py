@@ -58,8 +58,10 @@ def collect(
         connections.close()
 
 
-def record_of(host: str, result: Mapping[str, Any]) -> HostRecord | Problem:
+def record_of(host: str, result: Any) -> HostRecord | Problem:
     """The record in a module's result. What a host makes up is a problem of that host, with the place in the record."""
+    if not isinstance(result, Mapping):
+        return Problem(f"{MODULE} gave no result")
     if result.get("failed"):
         return Problem(f"{MODULE} failed: {result.get('msg', 'it does not say why')}")
     facts = result.get("ansible_facts")

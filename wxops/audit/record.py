@@ -342,7 +342,10 @@ class Xid:
 
 @dataclass(frozen=True)
 class Package:
-    """A package of the distribution. candidate: what would be installed now; security: from a security source."""
+    """A package of the distribution. candidate: what would be installed now, "" where the host does not know that.
+
+    security: the candidate is in a security archive.
+    """
 
     name: str
     version: str

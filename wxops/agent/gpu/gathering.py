@@ -64,18 +64,19 @@ class Gathering:
             self.plain(name, part, host)
         nvidia = driver is not None or self._has_nvidia()
         log = Later(lambda: self.attempt("xids", kernel_log, host)) if nvidia else None
+        on_disk = Later(lambda: self.attempt("nvidia_module_on_disk", module_on_disk, host)) if nvidia else None
         self.installed = self.attempt("packages", installed, host) or {}
         self.section("packages", listed, self.installed)
         offered = Later(lambda: self.attempt("openssl", offers, host, self.installed))
         processes = self._processes()
         if nvidia:
             self.plain("fabric_manager", fabric_manager, host, self.installed)
-            self.plain("nvidia_module_on_disk", module_on_disk, host)
         self._others()
         self._software(engine.result(), processes)
         self.section("openssl", openssl, host, self.installed, offered.result() or {}, processes.all,
                      names_by_id(engine.result()))  # fmt: skip
         self._errors(log)
+        self.record["nvidia_module_on_disk"] = (on_disk.result() if on_disk else "") or ""
         if nvidia:
             self.plain("nvidia", driver.record if driver else lambda: unread("NVML_ERROR_LIBRARY_NOT_FOUND"))
         return self.ended()

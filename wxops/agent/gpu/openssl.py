@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from wxops.agent.process import run
+
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterable, List, Mapping, Tuple
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     Offers = Dict[str, Tuple[str, bool]]
 
 NAME = re.compile(r"(openssl(-libs)?|libssl\d[\w.]*|libopenssl\d*|compat-openssl\d+)$")
+NOT_KNOWN = ("", False)
 LISTS = "/var/lib/apt/lists"
 CANDIDATE = re.compile(r"^(\S+):\n  Installed: .*\n  Candidate: (\S+)\n  Version table:\n((?:   .*\n?)*)", re.MULTILINE)
 
@@ -22,7 +25,7 @@ CANDIDATE = re.compile(r"^(\S+):\n  Installed: .*\n  Candidate: (\S+)\n  Version
 def offers(host: Host, installed: Installed) -> Offers:
     """What the distribution would install now of OpenSSL's packages, and whether that is from a security archive."""
     names = sorted(name for name in installed if NAME.match(name))
-    return _of_apt(host, names) or _of_dnf(host, names)
+    return _of_apt(host, names) or _of_dnf(host, {name: str(installed[name]["version"]) for name in names})
 
 
 def openssl(
@@ -30,12 +33,12 @@ def openssl(
 ) -> Dict[str, Any]:
     """containers: name by id."""
     names = sorted(name for name in installed if NAME.match(name))
-    packages = [_package(name, installed[name], offered.get(name, ("", False))) for name in names]
+    packages = [_package(name, installed[name], offered.get(name, NOT_KNOWN)) for name in names]
     return {"version": _version(host), "packages": packages, "restart_needed": _restarts(processes, containers)}
 
 
 def _package(name: str, about: Dict[str, Any], offered: Tuple[str, bool]) -> Dict[str, Any]:
-    return dict(about, name=name, candidate=offered[0] or about["version"], security=offered[1])
+    return dict(about, name=name, candidate=offered[0], security=offered[1])
 
 
 def _version(host: Host) -> str:
@@ -58,18 +61,21 @@ def _from_security(version: str, table: str) -> bool:
     return section is not None and re.search(r"[a-z]-security\b", section.group(1)) is not None
 
 
-def _of_dnf(host: Host, names: List[str]) -> Offers:
-    """From what dnf has in its cache: an audit does not go to the network."""
+def _of_dnf(host: Host, versions: Dict[str, str]) -> Offers:
+    """From what dnf has in its cache: an audit does not go to the network. versions: what is installed, by name."""
     command = host.command("dnf")
-    if not names or not command or not host.names("/var/cache/dnf"):
+    if not versions or not command or not host.names("/var/cache/dnf"):
         return {}
-    found = {}
-    for line in host.output(command, "-C", "-q", "repoquery", "--upgrades", "--latest-limit=1", "--queryformat",
-                            "%{name} %{evr}\\n", *names).splitlines():  # fmt: skip
-        name, _, version = line.strip().partition(" ")
-        found[name] = version
-    security = host.output(command, "-C", "-q", "updateinfo", "list", "--security", *names) if found else ""
-    return {name: (version, "%s-%s" % (name, version) in security) for name, version in found.items()}
+    asked = [command, "-C", "-q", "repoquery", "--upgrades", "--latest-limit=1", "--queryformat", "%{name} %{evr}\\n"]
+    done = run([*asked, *versions], environment={"LC_ALL": "C"}, timeout=host.timeout)
+    if done.rc:
+        return {}
+    newer = dict(line.strip().split(None, 1) for line in done.stdout.splitlines() if " " in line.strip())
+    security = host.output(command, "-C", "-q", "updateinfo", "list", "--security", *newer) if newer else ""
+    return {
+        name: (newer.get(name, version), "%s-%s" % (name, newer.get(name)) in security)
+        for name, version in versions.items()
+    }
 
 
 def _restarts(processes: Iterable[Process], containers: Mapping[str, str]) -> List[str]:
