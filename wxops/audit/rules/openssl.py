@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wxops.audit.finding import Judgement, failed, passed, skipped, warned
+from wxops.audit.finding import Judgement, failed, passed, skipped, undetermined, warned
 from wxops.audit.knowledge import Knowledge
 from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
@@ -28,7 +28,10 @@ def updated(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         yield skipped("OpenSSL", f"{found.version or 'it'} is not from a package")
     for package in found.packages:
         said = f"{package.version} of {found.version}"
-        if not package.candidate or package.candidate == package.version:
+        if not package.candidate:
+            yield undetermined(package.name, f"{said}; the host does not know of newer ones", "apt-get update")
+            continue
+        if package.candidate == package.version:
             yield passed(package.name, f"{said}, the newest that the distribution has")
             continue
         evidence, fix = f"{said}; {package.candidate} waits", f"install {package.name} {package.candidate}"
