@@ -30,7 +30,7 @@ Description: stands in for a package of NVIDIA's
 
 def prepare(host: Host) -> None:
     """What placing scenarios needs: the tool that writes lines of the kernel's into a journal."""
-    host.ssh(f"test -x {JOURNAL} || {{ apt-get -qq update && apt-get -qq install -y systemd-journal-remote; }}")
+    host.ssh(f"test -x {JOURNAL} || {{ apt-get -qq update && apt-get -qq install -y --no-install-recommends systemd-journal-remote; }}")
 
 
 @contextlib.contextmanager
@@ -48,7 +48,7 @@ def placed(scenario: Scenario, host: Host) -> Iterator[None]:
     over = " ".join(f"mount -t tmpfs scenario {point} &&" for point in mounts)
     archive = base64.b64encode(_archive(files, links)).decode()
     host.ssh(
-        f"mkdir -p {' '.join(mounts)}; {over} base64 -d | tar -C / -xzf - --no-overwrite-dir && ldconfig", text=archive
+        f"mount -o remount,rw /sys; mkdir -p {' '.join(mounts)}; {over} base64 -d | tar -C / -xzf - --no-overwrite-dir && ldconfig", text=archive
     )
     try:
         _install(scenario, host)
