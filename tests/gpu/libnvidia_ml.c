@@ -5,7 +5,7 @@
  *
  * A line of the scenario ($WXOPS_NVML_SCENARIO, else /run/nvml-scenario) is
  *     GPU CALL[/ARGUMENT] ANSWER
- * GPU: its index, or * for a call of the system and for all GPUs that have no line of their own.
+ * GPU: its index, or * for a call of the system and for all GPUs.
  * ANSWER: the values that the call returns, in its order; `error N` for NVML's error N; `hang` for a call that never
  * returns, `crash` for one that ends the process. The last line that fits counts. A call without a line is not supported.
  */
@@ -47,17 +47,14 @@ static void read_scenario(void) {
 
 static int fits(int at, int gpu, const char *call) {
     if (strcmp(lines[at].call, call)) return 0;
-    return !strcmp(lines[at].gpu, "*") ? 1 : gpu != SYSTEM && atoi(lines[at].gpu) == gpu ? 2 : 0;
+    return !strcmp(lines[at].gpu, "*") || (gpu != SYSTEM && atoi(lines[at].gpu) == gpu);
 }
 
 static const char *find(int gpu, const char *call) {
-    int best = -1, rank = 0;
     if (line_count < 0) read_scenario();
-    for (int at = 0; at < line_count; at++) {
-        int found = fits(at, gpu, call);
-        if (found && found >= rank) best = at, rank = found;
-    }
-    return best < 0 ? NULL : lines[best].answer;
+    for (int at = line_count - 1; at >= 0; at--)
+        if (fits(at, gpu, call)) return lines[at].answer;
+    return NULL;
 }
 
 /* The answer to a call, or NULL with its error in *code. With an argument CALL/ARGUMENT counts before CALL. */

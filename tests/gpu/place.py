@@ -1,11 +1,10 @@
-"""A scenario brought onto a running lab host, and taken off it again."""
+"""A scenario brought onto a running lab host, and taken off it again: one command each way."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import io
-import shlex
 import tarfile
 import time
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from wxops.lab.host import Host
 
 LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 ANSWERS = "/run/nvml-scenario"
-STATUS = "/var/lib/dpkg/status"
 JOURNAL = "/lib/systemd/systemd-journal-remote"
 STANZA = """
 Package: {name}
@@ -26,11 +24,46 @@ Architecture: amd64
 Version: {version}
 Description: stands in for a package of NVIDIA's
 """
+PLACE = r"""
+set -e
+mount -o remount,rw /sys
+for point in @MOUNTS@; do mkdir -p $point; mount -t tmpfs scenario $point; done
+base64 -d | tar -C / -xzf - --no-overwrite-dir
+ldconfig
+cd /run/scenario
+if [ -s packages ]; then
+    cp /var/lib/dpkg/status status.before
+    cat packages >>/var/lib/dpkg/status
+fi
+for name in @RUNNING@; do
+    cp /bin/sleep $name
+    setsid ./$name 600 </dev/null >/dev/null 2>&1 &
+    echo $! >>running
+done
+if [ -s log ]; then
+    machine=$(cat /etc/machine-id) boot=$(tr -d - </proc/sys/kernel/random/boot_id)
+    mkdir -p /var/log/journal/$machine
+    sed "s/@MACHINE@/$machine/; s/@BOOT@/$boot/" log |
+        @JOURNAL@ --output=/var/log/journal/$machine/scenario.journal - >/dev/null
+fi
+"""
+REMOVE = r"""
+cd /run/scenario || exit 1
+umount @MOUNTS@
+[ ! -e running ] || kill $(cat running)
+[ ! -e status.before ] || mv status.before /var/lib/dpkg/status
+rm -f /var/log/journal/*/scenario.journal
+xargs -0 rm -f <own
+xargs -0 -n 1 dirname <own | sort -ru | xargs rmdir -p --ignore-fail-on-non-empty 2>/dev/null
+rm -r /run/scenario
+ldconfig
+"""
 
 
 def prepare(host: Host) -> None:
     """What placing scenarios needs: the tool that writes lines of the kernel's into a journal."""
-    host.ssh(f"test -x {JOURNAL} || {{ apt-get -qq update && apt-get -qq install -y --no-install-recommends systemd-journal-remote; }}")
+    install = "apt-get -qq install -y --no-install-recommends systemd-journal-remote"
+    host.ssh(f"test -x {JOURNAL} || {{ apt-get -qq update && {install}; }}")
 
 
 @contextlib.contextmanager
@@ -43,55 +76,33 @@ def placed(scenario: Scenario, host: Host) -> Iterator[None]:
         real = f"{LIBRARIES}/libnvidia-ml.so.{scenario.driver}"
         files[real], links[f"{LIBRARIES}/libnvidia-ml.so.1"] = (build().read_bytes(), 0o644), real
         files[ANSWERS] = scenario.library_text().encode(), 0o644
-    mounts = [*MOUNTED, *(["/sys/class"] if any(path.startswith("/sys/class/") for path in files) else [])]
-    own = sorted(path for path in (*files, *links) if not path.startswith(tuple(mounts)))
-    over = " ".join(f"mount -t tmpfs scenario {point} &&" for point in mounts)
+    mounts = (*MOUNTED, *(("/sys/class",) if any(path.startswith("/sys/class/") for path in files) else ()))
+    own = sorted(path for path in (*files, *links) if not path.startswith(mounts))
+    packages = "".join(STANZA.format(name=name, version=version) for name, version in scenario.packages.items())
+    log = "\n".join(_entry(text, at) for at, text in enumerate(scenario.kernel_log))
+    told = {"own": "\0".join(own), "packages": packages, "log": log and log + "\n"}
+    files.update({f"/run/scenario/{name}": (text.encode(), 0o644) for name, text in told.items()})
+    words = {"@MOUNTS@": " ".join(mounts), "@RUNNING@": " ".join(scenario.running), "@JOURNAL@": JOURNAL}
     archive = base64.b64encode(_archive(files, links)).decode()
-    host.ssh(
-        f"mount -o remount,rw /sys; mkdir -p {' '.join(mounts)}; {over} base64 -d | tar -C / -xzf - --no-overwrite-dir && ldconfig", text=archive
-    )
+    host.ssh(_with(PLACE, words), text=archive)
     try:
-        _install(scenario, host)
-        _log(scenario, host)
         yield
     finally:
-        _remove(scenario, host)
-        host.ssh(f"umount {' '.join(mounts)}; xargs -0 rm -f && ldconfig", text="\0".join(own))
+        host.ssh(_with(REMOVE, words))
 
 
-def _install(scenario: Scenario, host: Host) -> None:
-    """Packages into dpkg's list, and programs by name that only wait."""
-    if scenario.packages:
-        stanzas = "".join(STANZA.format(name=name, version=version) for name, version in scenario.packages.items())
-        host.ssh(f"cp {STATUS} {STATUS}.before && cat >> {STATUS}", text=stanzas)
-    for name in scenario.running:
-        host.ssh(f"cp /bin/sleep /run/{name} && chmod +x /run/{name} && (setsid /run/{name} 600 >/dev/null 2>&1 &)")
+def _with(script: str, words: dict[str, str]) -> str:
+    for word, text in words.items():
+        script = script.replace(word, text)
+    return script
 
 
-def _log(scenario: Scenario, host: Host) -> None:
-    """Lines of the kernel's in the journal, as journald would have kept them; the kernel itself is the machine's."""
-    if scenario.kernel_log:
-        told = host.ssh("cat /proc/sys/kernel/random/boot_id /etc/machine-id").stdout.split()
-        boot, machine = (word.replace("-", "") for word in told)
-        lines = "\n".join(_entry(text, at, boot, machine) for at, text in enumerate(scenario.kernel_log))
-        folder = f"/var/log/journal/{machine}"
-        host.ssh(f"mkdir -p {folder} && {JOURNAL} --output={folder}/scenario.journal -", text=lines + "\n")
-
-
-def _entry(text: str, at: int, boot: str, machine: str) -> str:
+def _entry(text: str, at: int) -> str:
+    """A line of the kernel's in the journal's export format, as journald would have kept it."""
     fields = {"__REALTIME_TIMESTAMP": int(time.time() * 1e6) + at, "__MONOTONIC_TIMESTAMP": 1_000_000 + at,
-              "_BOOT_ID": boot, "_MACHINE_ID": machine, "_TRANSPORT": "kernel", "SYSLOG_IDENTIFIER": "kernel",
+              "_BOOT_ID": "@BOOT@", "_MACHINE_ID": "@MACHINE@", "_TRANSPORT": "kernel", "SYSLOG_IDENTIFIER": "kernel",
               "PRIORITY": 3, "MESSAGE": text}  # fmt: skip
     return "".join(f"{name}={value}\n" for name, value in fields.items())
-
-
-def _remove(scenario: Scenario, host: Host) -> None:
-    for name in scenario.running:
-        host.ssh(f"pkill -x -f {shlex.quote(f'/run/{name} 600')}; rm -f /run/{name}", check=False)
-    if scenario.packages:
-        host.ssh(f"mv {STATUS}.before {STATUS}")
-    if scenario.kernel_log:
-        host.ssh("rm -f /var/log/journal/*/scenario.journal")
 
 
 def _archive(files: dict[str, tuple[bytes, int]], links: dict[str, str]) -> bytes:

@@ -132,11 +132,11 @@ def pci_address(index: int) -> str:
 
 
 def _links(index: int, told: str) -> Iterator[str]:
-    count, _, down = told.partition(" ")
+    count, _, how = told.partition(" ")
     for link in range(int(count)):
-        yield f"{index} nvmlDeviceGetNvLinkState/{link} {int(not down)}"
+        yield f"{index} nvmlDeviceGetNvLinkState/{link} {int(how != 'down')}"
         yield f"{index} nvmlDeviceGetNvLinkVersion/{link} 6"
-        yield f"{index} nvmlDeviceGetNvLinkRemoteDeviceType/{link} 2"
+        yield f"{index} nvmlDeviceGetNvLinkRemoteDeviceType/{link} {0 if how == 'to GPUs' else 2}"
         yield f"{index} nvmlDeviceGetNvLinkErrorCounter/{link} 0"
 
 
