@@ -1,7 +1,7 @@
 """`python -m tests.gpu.against_real AUDIT.json`: an audit of this machine beside what nvidia-smi and PyTorch say of it.
 
-Run on a machine with a GPU, right after `wxops audit -i localhost, -c local --json AUDIT.json`. Prints a line a field and
-exits with 1 where a field is not as nvidia-smi, or the PyTorch that was found, has it.
+Run on a machine with a GPU, right after `wxops audit -i localhost, -c local --json AUDIT.json`. Prints a line a field
+and exits with 1 where a field is not as nvidia-smi, or the PyTorch that was found, has it.
 """
 
 from __future__ import annotations
@@ -94,8 +94,21 @@ def compared(record: Any, smi: ET.Element) -> Iterator[tuple[str, Any, Any, bool
             yield _field(f"GPU {gpu.index} {field}", _value(gpu, field), told.findtext(path) or "", read, agree)
         address = (told.findtext("pci/pci_bus_id") or "").lower()[4:]
         yield from _text(f"GPU {gpu.index} pci_address", gpu.pci_address.value, address)
-        processes = len(told.findall("processes/process_info"))
-        yield f"GPU {gpu.index} processes", len(gpu.processes.value or ()), processes, True
+        yield from _text(
+            f"GPU {gpu.index} processes", _count(gpu.processes.value), len(told.findall("processes/process_info"))
+        )
+        yield from _links(gpu)
+
+
+def _count(values: Any) -> int:
+    return len(values or ())
+
+
+def _links(gpu: Any) -> Iterator[tuple[str, Any, Any, bool]]:
+    """NVLinks as `nvidia-smi nvlink --status` has them: a line with a speed for each that is up."""
+    done = subprocess.run(["nvidia-smi", "nvlink", "--status", "-i", str(gpu.index)], capture_output=True, text=True)
+    up = sum("GB/s" in line for line in done.stdout.splitlines())
+    yield from _text(f"GPU {gpu.index} NVLinks up", sum(link.active for link in gpu.nvlinks.value or ()), up)
 
 
 def _text(name: str, ours: Any, theirs: Any) -> Iterator[tuple[str, Any, Any, bool]]:

@@ -34,7 +34,7 @@ JUDGE = [
         "--policy", "policies", multiple=True, metavar="NAME|FILE", shell_complete=completion.files,
         help="What is asked of versions: guide, vllm-0.33, fastdeploy-2.5, ... or a file; may repeat (guide).",
     ),
-    click.option("--for", "model", metavar="MODEL", help="Can the hosts serve it? A name (21b-a3b) or directory."),
+    click.option("--for", "model", metavar="MODEL", help="Can the hosts serve it? A name or a directory."),
     click.option("--engine", type=click.Choice(ENGINES), help="What is to serve it (vllm)."),
     click.option("--precision", type=click.Choice(PRECISIONS), help="Of its weights (bf16)."),
     click.option("--context", type=click.IntRange(1), metavar="TOKENS", help="The longest sequence (8192)."),
