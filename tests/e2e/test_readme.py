@@ -75,7 +75,7 @@ def commands(group: click.Group, name: str = "wxops") -> Iterator[str]:
         command = group.get_command(context, part)
         if isinstance(command, click.Group):
             yield from commands(command, f"{name} {part}")
-        else:
+        if not isinstance(command, click.Group) or command.invoke_without_command:
             yield f"{name} {part}"
 
 
