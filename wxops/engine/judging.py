@@ -70,7 +70,7 @@ def enough(task: Task, item: Item, result: Result) -> bool:
 def named(task: Task, item: Item, result: Result) -> Result:
     """The result of an item, with which item it is of. It fails if the label, which may speak of it, cannot be told."""
     item.mark(result)
-    if task.loop is not None and task.loop.label is not None:
+    if task.loop is not None and item.loop is not None and task.loop.label is not None:
         try:
             item.label = with_result(task, item, result).render(task.loop.label)
         except WxopsError as error:
