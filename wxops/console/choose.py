@@ -43,7 +43,10 @@ def console(
         shown["width"] = max(WIDTH, shutil.get_terminal_size().columns - 1)  # as ansible-playbook
     if settings is not None:
         color = color if settings.color is None else settings.color
-        shown |= {name: getattr(settings, name) for name in ("show_ok", "show_skipped", "failed_to_stderr")}
+        shown |= {
+            name: getattr(settings, name)
+            for name in ("show_ok", "show_skipped", "failed_to_stderr", "show_custom_stats")
+        }
     yield to_the_end(Plain(out, color=color, diff=options.diff, verbosity=options.verbosity, **shown))
 
 

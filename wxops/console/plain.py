@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
 from wxops.actions import catalog
 from wxops.console import ansible_text
 from wxops.console.results import printable
+from wxops.engine.custom_stats import RUN
 from wxops.engine.events import (
     Event,
     Included,
@@ -37,17 +39,19 @@ class Plain:
 
     diff: show what changes; verbosity 3 then shows it in results, too.
     show_ok, show_skipped: without one of them, a task that has no other lines is not named either. err: for warnings.
-    failed_to_stderr: failures go there too. width: of the banners.
+    failed_to_stderr: failures go there too. show_custom_stats: what set_stats kept. width: of the banners.
     """
 
     def __init__(
         self, out: TextIO, *, color: bool, diff: bool, verbosity: int, err: TextIO | None = None,
         show_ok: bool = True, show_skipped: bool = True, failed_to_stderr: bool = False,
+        show_custom_stats: bool = False,
         width: int = ansible_text.WIDTH,
     ) -> None:  # fmt: skip
         self._out, self._err = out, err or sys.stderr
         self._color, self._diff, self._verbosity = color, diff, verbosity
         self._width = width
+        self._show_custom_stats = show_custom_stats
         self._show_ok, self._show_skipped, self._failed_to_stderr = show_ok, show_skipped, failed_to_stderr
         self._started: dict[tuple[str, str], TaskStarted] = {}  # by task and host: how its banner reads
         self._named: TaskStarted | None = None  # the task whose banner was written last
@@ -79,6 +83,8 @@ class Plain:
                 self._counts(event.hosts)
             case Recap():
                 self._counts(event.hosts)
+                if self._show_custom_stats and event.stats:
+                    self._custom_stats(event.stats)
                 self._line(f"run {event.run}{' (interrupted)' if event.interrupted else ''}", "bright_black")
             case _:
                 pass
@@ -197,6 +203,15 @@ class Plain:
             color = "red" if counts["failed"] or counts["unreachable"] else "yellow" if counts["changed"] else "green"
             numbers = " ".join(self._count(name, count) for name, count in counts.items())
             self._out.write(f"{self._styled(host, color)}{' ' * (26 - len(host))} : {numbers}\n")
+        self._line("")
+
+    def _custom_stats(self, stats: Mapping[str, Mapping[str, Any]]) -> None:
+        """Those of hosts, then those of the whole run."""
+        self._banner("CUSTOM STATS: ")
+        named = [*((host, stats[host]) for host in sorted(stats) if host != RUN), ("RUN", stats.get(RUN))]
+        for name, figures in named:
+            if figures is not None:
+                self._line(f"\t{name}: {json.dumps(figures, indent=1, sort_keys=True, default=str)}".replace("\n", ""))
         self._line("")
 
     def _count(self, name: str, count: int) -> str:

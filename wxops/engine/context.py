@@ -11,6 +11,7 @@ from wxops.actions.catalog import Module
 from wxops.actions.catalog import module as module_named
 from wxops.engine.additions import Additions
 from wxops.engine.connections import Connections
+from wxops.engine.custom_stats import CustomStats
 from wxops.engine.events import Event, Notice
 from wxops.engine.options import RunOptions
 from wxops.engine.owed import OwedHandlers
@@ -50,6 +51,7 @@ class PlayContext:
     step: Stepping | None = None
     pace: Pace | None = None
     owed: OwedHandlers | None = None
+    stats: CustomStats = field(default_factory=CustomStats)
     _noticed: set[str] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 

@@ -104,6 +104,7 @@ class Recap:
     hosts: Mapping[str, Mapping[str, int]]
     interrupted: bool = False
     notes: Mapping[str, str] = field(default_factory=dict)
+    stats: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 Event = (
@@ -122,7 +123,8 @@ def as_json(event: Event) -> dict[str, Any]:
             return {**line, "status": event.status, "ms": event.ms, "result": dict(event.result), "where": event.where}
         case Recap():
             line = {"event": "recap", "run": event.run, "hosts": {host: dict(c) for host, c in event.hosts.items()}}
-            return {**line, "interrupted": True} if event.interrupted else line
+            more = {"interrupted": True} if event.interrupted else {}
+            return {**line, **more, **({"custom_stats": event.stats} if event.stats else {})}
         case RunStarted():
             return {"event": "run", "run": event.run, "playbooks": list(event.playbooks), "check": event.check}
         case PlayStarted():

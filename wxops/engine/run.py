@@ -14,6 +14,7 @@ from wxops.actions import catalog
 from wxops.engine.additions import Additions
 from wxops.engine.connections import Connections
 from wxops.engine.context import Interrupted, PlayContext
+from wxops.engine.custom_stats import CustomStats
 from wxops.engine.events import Event, Notice, PlaybookEnded, PlayStarted, Recap, RunStarted
 from wxops.engine.missing import refuse_unconditional
 from wxops.engine.options import RunOptions
@@ -116,6 +117,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self._additions = Additions(self.project.inventory)
+        self._stats = CustomStats()
 
     def execute(self) -> int:
         """Run all plays; the exit code (0 fine, 2 a host failed, 4 one was unreachable, 130 interrupted)."""
@@ -152,7 +154,7 @@ class Run:
             finally:
                 used, traffic = connections.used(), connections.traffic()
                 connections.close()
-                tell(Recap(self.run, _counts(states), code == EXIT_INTERRUPTED))
+                tell(Recap(self.run, _counts(states), code == EXIT_INTERRUPTED, stats=self._stats.kept))
                 record.finish(code, used, traffic)
         return code
 
@@ -190,7 +192,7 @@ class Run:
         )
         context = PlayContext(
             play, project.options, variables, states, connections, pool, project.loader, project.secrets, tell, stop,
-            self._additions, name, step=Stepping(self.step) if self.step else None,
+            self._additions, name, step=Stepping(self.step) if self.step else None, stats=self._stats,
         )  # fmt: skip
         try:
             return run_play(context, hosts)

@@ -171,6 +171,8 @@ class TaskRun:
         for item, each in outcome.items or [(Item(None, host_task.templar, None), result)]:
             if each.get("ansible_facts"):
                 self._learn(task, self._whose_facts(host_task, item), each)
+            if task.module == "set_stats" and "ansible_stats" in each:
+                self.context.stats.add(host, self.context.secrets.mask_data(each["ansible_stats"]))
         if notify and status == "changed" and task.common.notify:
             self._notify(host_task)
         if host_task.noted and self.context.owed is not None:

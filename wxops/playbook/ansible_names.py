@@ -73,6 +73,7 @@ USED = (
     _used("show_skipped", "yes_no", "defaults.display_skipped_hosts", "DISPLAY_SKIPPED_HOSTS"),
     _used("show_ok", "yes_no", "defaults.display_ok_hosts", "DISPLAY_OK_HOSTS"),
     _used("failed_to_stderr", "yes_no", "defaults.display_failed_stderr", "DISPLAY_FAILED_STDERR"),
+    _used("show_custom_stats", "yes_no", "defaults.show_custom_stats", "SHOW_CUSTOM_STATS"),
 )
 
 # Nothing differs whatever they say: they steer how Ansible's own code works, warns, colours or draws.

@@ -91,6 +91,7 @@ class Settings:
     show_skipped: bool = True
     show_ok: bool = True
     failed_to_stderr: bool = False
+    show_custom_stats: bool = False
 
     @classmethod
     def load(cls, start: str = ".") -> Settings:
