@@ -57,7 +57,9 @@ def account(told: Iterable[Mapping[str, Any]]) -> Account:
     for said in told:
         if said["module"] in UNTOLD and said["status"] in ("ok", "changed", "skipped"):
             continue
-        where = "facts" if said["task"] == "Gathering Facts" else ":".join(str(said["where"]).split(":")[:2])
+        where = ":".join(str(said["where"]).split(":")[:2])
+        if said["task"] == "Gathering Facts" or said["module"].endswith("validate_argument_spec"):
+            where = said["task"]  # stands in no file of the suite
         about = (where, said["host"])
         found[*about, seen[about]] = said
         seen[about] += 1
@@ -65,5 +67,9 @@ def account(told: Iterable[Mapping[str, Any]]) -> Account:
 
 
 def status(said: Mapping[str, Any]) -> str:
-    """ansible-core's word for it: it tells a failure before anything rescues from it."""
+    """ansible-core's word for it: it tells a failure before anything rescues from it, and a lost host before
+    ignore_unreachable.
+    """
+    if said["status"] == "ignored" and said["result"].get("unreachable"):
+        return "unreachable"
     return "failed" if said["status"] == "rescued" else str(said["status"])

@@ -10,14 +10,14 @@ import os
 import sys
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import wxops
 from wxops.engine.options import RunOptions
 from wxops.engine.state import HostState
-from wxops.errors import UndefinedVariable
+from wxops.errors import UndefinedVariable, WxopsError
 from wxops.playbook.inventory import Inventory
 from wxops.playbook.plays import Common, Play, Role
 from wxops.playbook.secrets import SecretRegistry
@@ -26,6 +26,8 @@ from wxops.playbook.templating import Templar
 ANSIBLE_VERSION = {"full": "2.19.0", "major": 2, "minor": 19, "revision": 0, "string": "2.19.0"}
 """The version whose language wxops speaks; roles ask for it."""
 
+ADDRESS = ("ansible_host", "ansible_ssh_host")
+"""Ansible gives every task these two, also where neither the inventory nor a play says them; hostvars has none."""
 Layers = tuple[Any, ...]
 Key = tuple[str, int, Path | None]
 """A host, the identity of a role, and where the task's file lies."""
@@ -45,6 +47,12 @@ class Computed(dict[str, Any]):
     def __getitem__(self, name: str) -> Any:
         make: Callable[[], Any] = super().__getitem__(name)
         return make()
+
+
+class Unlisted(Computed):
+    """Those that a template finds by name, but not in `vars`."""
+
+    unlisted = True
 
 
 @dataclass
@@ -127,7 +135,20 @@ class Variables:
         if common is None:
             return (*above, state.registered, state.included, *below)
         params = (*reversed(common.params), *((role.params,) if role and role.params else ()))
-        return (*above, *params, state.registered, state.included, *reversed(common.vars), *below)
+        layers = (*above, *params, state.registered, state.included, *reversed(common.vars), *below)
+        if any(name in layer for layer in layers for name in ADDRESS):
+            return layers
+        return (*layers, Unlisted(dict.fromkeys(ADDRESS, lambda: self._address(host, common))))
+
+    def _address(self, host: str, common: Common) -> str:
+        """What a task finds as `ansible_host` where nobody says it: the name of the host that it acts on."""
+        if common.delegate_to is None:
+            return host
+        with contextlib.suppress(WxopsError):
+            delegate = str(self.templar(host, replace(common, delegate_to=None)).render(common.delegate_to) or host)
+            known = delegate in self.inventory.hosts and delegate != host
+            return str(self.about_host(delegate).namespace().get("ansible_host", delegate)) if known else delegate
+        return host
 
     def _fixed_above(self, host: str, common: Common | None) -> Layers:
         """What nothing in a playbook overrides: magic and extra variables."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,8 @@ def _listed(folders: Sequence[Path]) -> str:
 def part(role: Path, folder: str, name: str = "main") -> Path | None:
     """role/tasks/main.yml and the like; None when there is none."""
     stem = role / folder / name
+    if not os.path.normpath(stem).startswith(os.path.normpath(role / folder) + os.sep):
+        raise InputError(f"{name} is not taken, as it is not inside the expected role path {role / folder}")
     candidates = (
         [stem] if stem.suffix in (".yml", ".yaml", ".json") else [stem.with_name(stem.name + s) for s in SUFFIXES]
     )

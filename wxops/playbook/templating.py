@@ -161,7 +161,7 @@ class Templar:
 
     def names(self) -> list[str]:
         """The names of all variables."""
-        return list(dict.fromkeys(str(name) for layer in self._layers for name in layer))
+        return list(dict.fromkeys(str(name) for layer in self._layers if is_listed(layer) for name in layer))
 
     def resolve(self, name: str) -> Any:
         """A variable as a template sees it: jinja's `missing` if there is none, an Undefined if its template fails."""
@@ -307,13 +307,18 @@ class _Namespace(Mapping[str, Any]):
         return value
 
     def __contains__(self, name: object) -> bool:
-        return any(name in layer for layer in self._templar._layers)
+        return any(name in layer for layer in self._templar._layers if is_listed(layer))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._templar.names())
 
     def __len__(self) -> int:
         return len(self._templar.names())
+
+
+def is_listed(layer: Mapping[str, Any]) -> bool:
+    """Do its variables stand in `vars`?"""
+    return not getattr(layer, "unlisted", False)
 
 
 def check_syntax(value: Any, *, environment: Environment | None = None) -> None:

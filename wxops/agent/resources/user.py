@@ -99,7 +99,7 @@ class UserKind(Kind):
         """Without what changes of other things bring along: a group removed, or given another number."""
         shown = _shown(state, ("groups", "gid"))
         if "password" in shown:
-            shown["password"] = hashlib.sha256(shown["password"].encode()).hexdigest()
+            shown["password"] = hashlib.sha256((shown["password"] or "").encode()).hexdigest()
         return shown
 
     def diff(self, name: str, before: State, after: State) -> Dict[str, str]:
