@@ -17,7 +17,7 @@ from wxops.lab.cgroup import Cgroup
 from wxops.lab.command import run
 from wxops.lab.host import Host
 from wxops.lab.inventory import write_inventory, write_known_hosts
-from wxops.lab.machine import require_lab
+from wxops.lab.machine import allow_many_hosts, require_lab
 from wxops.lab.mounts import remove_tree
 from wxops.lab.network import MOST_HOSTS, MOST_LIGHT_HOSTS, Network, slash_24
 from wxops.lab.registry import Registry
@@ -144,6 +144,7 @@ class Lab:
         binds: files of this machine that the hosts started now see, by path in the host.
         """
         require_lab()
+        allow_many_hosts()
         _require_room(count, MOST_HOSTS)
         with self._alone():
             lower = self._prepare()

@@ -21,6 +21,10 @@ TOOLS = {
     "openssl": "openssl",
 }
 
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+INSTANCES = 2048
+"""A booted host takes about ten instances, and the kernel's default is 128 for all of root's: a dozen hosts."""
+
 
 def require_lab() -> None:
     """Raise LabError, with what to do, unless this machine can boot lab hosts."""
@@ -43,3 +47,9 @@ def require_lab() -> None:
             f"This kernel has no {', '.join(kernel_lacks)} namespaces, so no lab host can boot here.",
             fix="Run the lab on a machine of its own, not in a restricted container.",
         )
+
+
+def allow_many_hosts() -> None:
+    """Raise the limit beyond which systemd's path units fail in hosts that boot; it is never lowered."""
+    if int(INOTIFY.read_text()) < INSTANCES:
+        INOTIFY.write_text(str(INSTANCES))
