@@ -20,7 +20,7 @@ ALREADY = ("ignore_errors", "failed_when", "until")
 
 def go_on(folder: Path) -> None:
     """Let the assertions in the YAML files of a target fail without ending the play, and the tests of its script."""
-    brought = {path.stem for kind in PLUGINS for path in (folder / kind).glob("*") if not path.name.startswith("_")}
+    brought = {path.stem for kind in PLUGINS for path in folder.rglob(f"{kind}/[!_]*")}
     script = folder / "runme.sh"
     if script.exists():
         text = script.read_text(encoding="utf-8")

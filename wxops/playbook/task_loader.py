@@ -225,6 +225,10 @@ class Tasks:
         render = self._rendering(inside)
         if name == "import_tasks":
             given = value if isinstance(value, SourceDict) else as_mapping(value, where)
+            said = {**(given if isinstance(given, SourceDict) else {}), **(mapping.get("args") or {})}
+            strange = ", ".join(str(key) for key in said if key not in ("file", "_raw_params"))
+            if strange:
+                raise InputError(f"Invalid options for import_tasks: {strange}", where=where, fix="it takes file alone")
             file = given.get("file") if isinstance(given, SourceDict) else value
             return Block(mapping.origin, self._import_tasks(str(render(file)), inside, where))
         given = keywords.mapping_at(as_mapping(value, where), "import_role", where)
