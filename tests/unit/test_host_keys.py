@@ -99,3 +99,22 @@ def test_another_kind_of_key_than_the_known_one_is_no_new_host(tmp_path: Path) -
     known.write_text(line(key=paramiko.RSAKey.generate(2048)))
     with pytest.raises(paramiko.BadHostKeyException):
         connect(known, accept_new=True)
+
+
+def test_known_hosts_are_read_once_for_all_hosts_and_anew_when_they_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or else 500 hosts would cost 250 000 keys taken apart."""
+    read: list[str] = []
+    from_line = host_keys.HostKeyEntry.from_line
+    monkeypatch.setattr(host_keys.HostKeyEntry, "from_line", lambda line: read.append(line) or from_line(line))
+    known = tmp_path / "known_hosts"
+    lines = [line(f"fresh{number}") for number in range(20)]
+    known.write_text("".join(lines))
+    for _ in range(20):
+        host_keys.load(paramiko.SSHClient(), [known])
+    assert len(read) == 20
+    known.write_text("".join(lines) + line("another fresh one".replace(" ", "-")))
+    client = paramiko.SSHClient()
+    host_keys.load(client, [known])
+    assert len(read) == 21 and "another-fresh-one" in client.get_host_keys()

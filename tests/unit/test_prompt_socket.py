@@ -52,3 +52,14 @@ def test_what_is_sent_leaves_at_once(connection: PromptSocket) -> None:
 @pytest.mark.skipif(QUICK_ACK is None, reason="only Linux can be asked to acknowledge at once")
 def test_what_arrives_is_acknowledged_at_once(connection: PromptSocket) -> None:
     assert seconds_between_messages(connection) < 0.03
+
+
+def test_who_waits_on_a_connection_is_woken_when_another_thread_closes_it(connection: PromptSocket) -> None:
+    connection.settimeout(60)
+    heard: list[bytes] = []
+    waiting = threading.Thread(target=lambda: heard.append(connection.recv(1)))
+    waiting.start()
+    time.sleep(0.1)
+    connection.close()
+    waiting.join(5)
+    assert heard == [b""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import os
 import threading
@@ -16,7 +17,7 @@ from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 from wxops.errors import HostUnreachable
 
 SYSTEM_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
-_appending = threading.Lock()
+_appending, _reading = threading.Lock(), threading.Lock()
 
 
 def known_hosts_files(settings: Mapping[str, Any]) -> list[Path]:
@@ -36,15 +37,26 @@ def load(client: paramiko.SSHClient, files: list[Path]) -> frozenset[str]:
     paramiko refuses a whole file for one marker, `@cert-authority` too, or one damaged line. Here a revoked key counts
     for no host, and a host that only a certificate vouches for is unknown.
     """
-    found = [line.strip() for file in files if file.is_file() for line in file.read_text(errors="replace").splitlines()]
-    lines = [line for line in found if line and not line.startswith("#")]
-    revoked = frozenset(words[3] for words in map(str.split, lines) if words[0] == "@revoked" and len(words) > 3)
-    entries = [entry for line in lines if not line.startswith("@") and (entry := _entry(line)) is not None]
-    good = [entry for entry in entries if entry.key.get_base64() not in revoked]
+    good, revoked = _keys(tuple(file.read_text(errors="replace") for file in files if file.is_file()))
     client.get_host_keys()._entries += good  # type: ignore[attr-defined]  # add() looks through all for each
     return revoked
 
 
+def _keys(texts: tuple[str, ...]) -> tuple[tuple[HostKeyEntry, ...], frozenset[str]]:
+    """The keys in these files' texts, and what is revoked; read once for all hosts that connect together."""
+    with _reading:  # those that come at the same time wait for the first one's
+        return _read_keys(texts)
+
+
+@functools.lru_cache(maxsize=8)
+def _read_keys(texts: tuple[str, ...]) -> tuple[tuple[HostKeyEntry, ...], frozenset[str]]:
+    lines = [line for text in texts for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]
+    revoked = frozenset(words[3] for words in map(str.split, lines) if words[0] == "@revoked" and len(words) > 3)
+    entries = [entry for line in lines if not line.startswith("@") and (entry := _entry(line)) is not None]
+    return tuple(entry for entry in entries if entry.key.get_base64() not in revoked), revoked
+
+
+@functools.cache  # --accept-new makes the files longer with every host
 def _entry(line: str) -> Any:
     """A line's names and key; None where paramiko cannot take it."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 from pathlib import Path
@@ -22,11 +23,17 @@ def load(settings: tuple[tuple[str, str], ...]) -> paramiko.SSHConfig:
     lines = [line for file in files for line in _lines(file.expanduser())]
     text = "\n".join(["Host *", *(f"{key} {value}" for key, value in own.items()), *lines])
     try:
-        return paramiko.SSHConfig.from_text(text)
+        return _parsed(text)
     except paramiko.ssh_exception.ConfigParseError as error:
         raise InputError(
             f"the SSH client configuration cannot be read: {error}", where=", ".join(map(str, files))
         ) from None
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str) -> paramiko.SSHConfig:
+    """Once for all hosts that are reached by the same settings: paramiko only reads in it."""
+    return paramiko.SSHConfig.from_text(text)
 
 
 def _lines(file: Path, depth: int = 0) -> list[str]:
