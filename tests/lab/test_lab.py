@@ -280,9 +280,25 @@ def test_light_hosts_answer_with_file_systems_of_their_own(spare_lab: Lab) -> No
     for light in (first, second):
         made = ssh_as_the_inventory_says(spare_lab.light_inventory, light.name, "ls /srv; touch /srv/mine; hostname")
         assert made.stdout.split() == [light.name]
+        assert (light.root / "srv/mine").exists()
     assert [light.name for light in spare_lab.up_light(1)] == [first.name]
     with pytest.raises(OSError):
         socket.create_connection((second.address, 22), timeout=0.5)
+
+
+def test_five_hundred_light_hosts_have_places_of_their_own(spare_lab: Lab) -> None:
+    """A /24 has fewer addresses than that: the rest are at other ports."""
+    places = [spare_lab.network.light_place(number) for number in range(1, 501)]
+    assert len(set(places)) == 500 and {port for _, port in places[:200]} == {22}
+
+
+def test_a_light_host_beyond_the_addresses_is_reached_at_its_port(
+    spare_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wxops.lab.network.LIGHT_ADDRESSES", 1)
+    first, second = spare_lab.up_light(2)
+    assert first.address == second.address and first.port != second.port
+    assert ssh_as_the_inventory_says(spare_lab.light_inventory, second.name, "hostname").stdout.split() == [second.name]
 
 
 # Errors

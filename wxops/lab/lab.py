@@ -16,7 +16,7 @@ from wxops.lab import light
 from wxops.lab.cgroup import Cgroup
 from wxops.lab.command import run
 from wxops.lab.host import Host
-from wxops.lab.inventory import write_inventory, write_known_hosts
+from wxops.lab.inventory import SSH_PORT, write_inventory, write_known_hosts
 from wxops.lab.machine import allow_many_hosts, require_lab
 from wxops.lab.mounts import remove_tree
 from wxops.lab.network import MOST_HOSTS, MOST_LIGHT_HOSTS, Network, slash_24
@@ -110,7 +110,7 @@ class Lab:
 
     def _light(self, number: int) -> light.LightHost:
         name = f"{self.name}-light{number}"
-        return light.LightHost(name, self.network.light_address(number), self._light_netns, self._cgroup(name))
+        return light.LightHost(name, *self.network.light_place(number), self._light_netns, self._cgroup(name))
 
     @property
     def light_hosts(self) -> list[light.LightHost]:
@@ -118,7 +118,7 @@ class Lab:
         return [self._light(n) for n in range(1, int(count.read_text()) + 1)] if count.exists() else []
 
     def up_light(self, count: int) -> list[light.LightHost]:
-        """Have `count` light hosts and no more, at most 200; their inventory is `light_inventory`."""
+        """Have `count` light hosts and no more, at most 600; their inventory is `light_inventory`."""
         require_lab()
         _require_room(count, MOST_LIGHT_HOSTS)
         with self._alone():
@@ -128,7 +128,7 @@ class Lab:
                 old.cgroup.kill()
             (access / "count").write_text(str(count))
             new = self.light_hosts
-            self.network.attach(self._light_netns, *(one.address for one in new))
+            self.network.attach(self._light_netns, *dict.fromkeys(one.address for one in new))
             for one in new:
                 one.boot(lower, access)
             self._describe()
@@ -205,10 +205,12 @@ class Lab:
         """Write the inventory and the known hosts."""
         keys = [(host.name, host.address, host.host_key.with_suffix(".pub")) for host in self.hosts]
         lights = self.light_hosts
-        keys += [(one.name, one.address, self.folder / "light" / "host_key.pub") for one in lights]
+        keys += [(one.name, one.shown_address, self.folder / "light" / "host_key.pub") for one in lights]
         write_known_hosts(self.known_hosts, keys)
-        write_inventory(self.inventory, {host.name: host.address for host in self.hosts}, self.key, self.known_hosts)
-        write_inventory(self.light_inventory, {one.name: one.address for one in lights}, self.key, self.known_hosts)
+        places = {host.name: (host.address, SSH_PORT) for host in self.hosts}
+        light_places = {one.name: (one.address, one.port) for one in lights}
+        for path, known in ((self.inventory, places), (self.light_inventory, light_places)):
+            write_inventory(path, known, self.key, self.known_hosts)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

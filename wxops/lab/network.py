@@ -16,7 +16,10 @@ from wxops.lab.command import run, succeeds
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 # Where addresses start in the /24, and how many there are.
 FIRST_HOST, MOST_HOSTS = 11, 39
-FIRST_LIGHT_HOST, MOST_LIGHT_HOSTS = 50, 200
+FIRST_LIGHT_HOST, LIGHT_ADDRESSES = 50, 200
+# Light hosts beyond the addresses that a /24 has share them, each at a port of its own.
+LIGHT_PORTS = (22, 2201, 2202)
+MOST_LIGHT_HOSTS = LIGHT_ADDRESSES * len(LIGHT_PORTS)
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,10 @@ class Network:
         """Of the host with that number, from 1."""
         return str(self.subnet[FIRST_HOST + number - 1])
 
-    def light_address(self, number: int) -> str:
-        return str(self.subnet[FIRST_LIGHT_HOST + number - 1])
+    def light_place(self, number: int) -> tuple[str, int]:
+        """The address and port of the light host with that number, from 1."""
+        wave, position = divmod(number - 1, LIGHT_ADDRESSES)
+        return str(self.subnet[FIRST_LIGHT_HOST + position]), LIGHT_PORTS[wave]
 
     def up(self) -> None:
         self._require_free()

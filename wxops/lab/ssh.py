@@ -27,20 +27,20 @@ def authorize(home: Path, public_key: Path, uid: int) -> None:
         os.chown(path, uid, uid)
 
 
-def greets(address: str) -> bool:
-    """Whether an SSH server greets at port 22 of the address."""
+def greets(address: str, port: int = 22) -> bool:
+    """Whether an SSH server greets at that port of the address."""
     try:
-        with socket.create_connection((address, 22), timeout=1) as connection:
+        with socket.create_connection((address, port), timeout=1) as connection:
             connection.settimeout(2)
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False
 
 
-def wait_until_greets(name: str, address: str, console: Path, seconds: float = 60) -> None:
+def wait_until_greets(name: str, address: str, console: Path, seconds: float = 60, port: int = 22) -> None:
     """Wait for the SSH server of a host; when it does not come, LabError names the host and shows its console's end."""
     deadline = time.monotonic() + seconds
-    while not greets(address):
+    while not greets(address, port):
         if time.monotonic() > deadline:
             last = console.read_text(errors="replace").splitlines()[-3:]
             raise LabError(f"{name} did not answer SSH within {seconds:.0f} s: " + " / ".join(last), where=str(console))
