@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -29,30 +30,38 @@ class Environment:
         self._dialects: dict[tuple[Any, ...], Jinja] = {}
         self._inline: dict[str, Template] = {}
         self._expressions: dict[str, Template] = {}
+        self._compiling = threading.RLock()  # hosts come to a task together: the first one compiles for all
 
     def inline(self, text: str) -> Template:
         """A template in a YAML value. Raises jinja2.TemplateSyntaxError."""
-        template = self._inline.get(text)
-        if template is None:
-            _, settings = from_header(text)
-            jinja = self._dialect(settings, raw_strings=True)
-            template = self._inline[text] = jinja.compiled(jinja.parsed(text))
-            template.line_breaks = len(text) - len(text.rstrip("\n"))
-        return template
+        return self._inline.get(text) or self._compiled(text, self._inline, self._compile_inline)
 
     def expression(self, text: str) -> Template:
         """One expression without braces, such as a condition. Raises jinja2.TemplateSyntaxError."""
-        template = self._expressions.get(text)
-        if template is None:
-            jinja = self._dialect({})
-            tree = expand_constants(jinja.parsed_expression(text), jinja)
-            template = self._expressions[text] = jinja.compiled(tree)
+        return self._expressions.get(text) or self._compiled(text, self._expressions, self._compile_expression)
+
+    def _compiled(self, text: str, known: dict[str, Template], compile: Callable[[str], Template]) -> Template:
+        with self._compiling:
+            if text not in known:
+                known[text] = compile(text)
+            return known[text]
+
+    def _compile_inline(self, text: str) -> Template:
+        _, settings = from_header(text)
+        jinja = self._dialect(settings, raw_strings=True)
+        template = jinja.compiled(jinja.parsed(text))
+        template.line_breaks = len(text) - len(text.rstrip("\n"))
         return template
+
+    def _compile_expression(self, text: str) -> Template:
+        jinja = self._dialect({})
+        return jinja.compiled(expand_constants(jinja.parsed_expression(text), jinja))
 
     def file(self, name: str, text: str, settings: Mapping[str, Any]) -> Template:
         """A whole template file; its `#jinja2:` header goes before `settings`. Raises jinja2.TemplateSyntaxError."""
         _, own = from_header(text)
-        template = self._dialect({**settings, **own}).file(name, text)
+        with self._compiling:
+            template = self._dialect({**settings, **own}).file(name, text)
         template.line_breaks = len(text) - len(text.rstrip("\n"))
         return template
 
