@@ -35,7 +35,7 @@ def connect(known: Path, accept_new: bool = False, key: paramiko.PKey = KEY) -> 
     threading.Thread(target=serve, daemon=True).start()
     client = paramiko.SSHClient()
     try:
-        revoked = host_keys.load(client, [known])
+        revoked = host_keys.load(client, [known], "gpu1", 22)
         client.set_missing_host_key_policy(host_keys.HostKeyPolicy(known, accept_new, revoked))
         client.connect("gpu1", username="root", password="x", sock=ours, allow_agent=False, look_for_keys=False)
     finally:
@@ -112,9 +112,23 @@ def test_known_hosts_are_read_once_for_all_hosts_and_anew_when_they_changed(
     lines = [line(f"fresh{number}") for number in range(20)]
     known.write_text("".join(lines))
     for _ in range(20):
-        host_keys.load(paramiko.SSHClient(), [known])
+        host_keys.load(paramiko.SSHClient(), [known], "fresh1", 22)
     assert len(read) == 20
-    known.write_text("".join(lines) + line("another fresh one".replace(" ", "-")))
+    known.write_text("".join(lines) + line("another-fresh-one"))
     client = paramiko.SSHClient()
-    host_keys.load(client, [known])
+    host_keys.load(client, [known], "another-fresh-one", 22)
     assert len(read) == 21 and "another-fresh-one" in client.get_host_keys()
+
+
+def test_a_host_is_looked_for_by_its_own_name_and_port_and_among_hashed_ones(tmp_path: Path) -> None:
+    known = tmp_path / "known_hosts"
+    hashed = paramiko.HostKeys.hash_host("gpu1")
+    known.write_text(line("gpu1,10.0.0.1") + line("[gpu1]:2201") + line(hashed) + line("gpu2"))
+
+    def names(host: str, port: int) -> list[list[str]]:
+        client = paramiko.SSHClient()
+        host_keys.load(client, [known], host, port)
+        return [entry.hostnames for entry in client.get_host_keys()._entries]  # type: ignore[attr-defined]
+
+    assert names("gpu1", 22) == [["gpu1", "10.0.0.1"], [hashed]]
+    assert names("gpu1", 2201) == [["[gpu1]:2201"], [hashed]]

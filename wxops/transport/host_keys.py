@@ -7,7 +7,8 @@ import functools
 import hashlib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -31,29 +32,48 @@ def fingerprint(key: paramiko.PKey) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
 
 
-def load(client: paramiko.SSHClient, files: list[Path]) -> frozenset[str]:
-    """Let the client know the keys in these files; returns those (in base64) that a `@revoked` line names.
+def load(client: paramiko.SSHClient, files: list[Path], host: str, port: int) -> frozenset[str]:
+    """Let the client know the keys of a host in these files; returns those (in base64) that a `@revoked` line names.
 
     paramiko refuses a whole file for one marker, `@cert-authority` too, or one damaged line. Here a revoked key counts
     for no host, and a host that only a certificate vouches for is unknown.
     """
-    good, revoked = _keys(tuple(file.read_text(errors="replace") for file in files if file.is_file()))
-    client.get_host_keys()._entries += good  # type: ignore[attr-defined]  # add() looks through all for each
-    return revoked
+    known = _keys(tuple(file.read_text(errors="replace") for file in files if file.is_file()))
+    entries = known.of(host if port == paramiko.config.SSH_PORT else f"[{host}]:{port}")
+    client.get_host_keys()._entries += entries  # type: ignore[attr-defined]  # add() looks through all for each
+    return known.revoked
 
 
-def _keys(texts: tuple[str, ...]) -> tuple[tuple[HostKeyEntry, ...], frozenset[str]]:
-    """The keys in these files' texts, and what is revoked; read once for all hosts that connect together."""
+class _Known:
+    """The keys in known_hosts files. Those under a plain name are found by it, so that a thousand hosts cost one."""
+
+    def __init__(self, entries: Iterable[HostKeyEntry], revoked: frozenset[str]) -> None:
+        self.revoked = revoked
+        self._hashed: list[tuple[int, HostKeyEntry]] = []
+        self._named: dict[str, list[tuple[int, HostKeyEntry]]] = {}
+        for place, entry in enumerate(entries):
+            if any(name.startswith("|1|") for name in entry.hostnames):
+                self._hashed.append((place, entry))
+            for name in entry.hostnames:
+                self._named.setdefault(name, []).append((place, entry))
+
+    def of(self, name: str) -> list[HostKeyEntry]:
+        """Those that may be of a host, in the files' order."""
+        return [entry for _, entry in sorted({*self._hashed, *self._named.get(name, [])}, key=itemgetter(0))]
+
+
+def _keys(texts: tuple[str, ...]) -> _Known:
+    """The keys in these files' texts; read once for all hosts that connect together."""
     with _reading:  # those that come at the same time wait for the first one's
         return _read_keys(texts)
 
 
 @functools.lru_cache(maxsize=8)
-def _read_keys(texts: tuple[str, ...]) -> tuple[tuple[HostKeyEntry, ...], frozenset[str]]:
+def _read_keys(texts: tuple[str, ...]) -> _Known:
     lines = [line for text in texts for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]
     revoked = frozenset(words[3] for words in map(str.split, lines) if words[0] == "@revoked" and len(words) > 3)
     entries = [entry for line in lines if not line.startswith("@") and (entry := _entry(line)) is not None]
-    return tuple(entry for entry in entries if entry.key.get_base64() not in revoked), revoked
+    return _Known([entry for entry in entries if entry.key.get_base64() not in revoked], revoked)
 
 
 @functools.cache  # --accept-new makes the files longer with every host

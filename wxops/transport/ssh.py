@@ -110,7 +110,8 @@ class SSHSession:
         settings = connection.ssh_config
         files = host_keys.known_hosts_files(settings)
         client = connection.client
-        revoked = host_keys.load(client, [*files, host_keys.SYSTEM_KNOWN_HOSTS])
+        known = [*files, host_keys.SYSTEM_KNOWN_HOSTS]
+        revoked = host_keys.load(client, known, connection.host, connection.port)
         client.set_missing_host_key_policy(host_keys.HostKeyPolicy(files[0], self._options.accept_new, revoked))
         connection.connect_timeout = None
         connection.connect_kwargs = self._login(settings, is_target)
