@@ -139,3 +139,47 @@ def test_text_fits_by_columns_not_characters() -> None:
     assert fit("部署模型", 8) == "部署模型"
     assert fit("部署模型", 6) == "部署 …"
     assert fit("abc", 5) == "abc  "
+
+
+MANY = tuple(f"gpu-node-{number:03}" for number in range(500))
+
+
+def test_of_many_hosts_as_many_names_are_shown_as_there_is_room_for_and_the_number_of_the_rest() -> None:
+    out = io.StringIO()
+    with Live(out, diff=False, verbosity=0, always_draw=True) as live:
+        live(PlayStarted("P", MANY))
+        live(started(hosts=MANY))
+        for host in MANY[:20]:
+            live(result(host))
+        live(Notice("a notice"))
+        during = [line for line in screen(out.getvalue()) if line]
+    assert all(len(line) < 80 for line in during)
+    assert "20/500" in during[2] and during[3].endswith(" and 476 more") and "500 hosts" in during[4]
+
+
+def test_many_hosts_that_go_on_by_themselves_share_a_line_for_each_task() -> None:
+    events: list[Event] = [PlayStarted("P", MANY, apart=True)]
+    for host in MANY:
+        events += [started("A", (host,)), result(host, "A", "changed")]
+        if host == MANY[7]:
+            events += [started("B", (host,)), result(host, "B", "failed", msg="no space")]
+        elif host != MANY[9]:
+            events += [started("B", (host,)), result(host, "B")]
+    lines = shown(*events, Recap("R", {}))
+    assert lines[:7] == [
+        "P 500 hosts", "✓ A 500 changed SECONDS", "✗ B 498 ok 1 failed SECONDS", "gpu-node-007", "no space",
+        "at site.yml:3:5", "run R took SECONDS",
+    ]  # fmt: skip
+
+
+def test_a_task_that_all_remaining_hosts_have_passed_is_told_while_the_play_goes_on() -> None:
+    out = io.StringIO()
+    with Live(out, diff=False, verbosity=0) as live:
+        live(PlayStarted("P", MANY, apart=True))
+        live(started("A", (MANY[0],)))
+        live(result(MANY[0], "A", "unreachable", msg="is it up?"))
+        for host in MANY[1:]:
+            live(started("B", (host,)))
+            live(result(host, "B"))
+        assert "499 ok" in out.getvalue() and "is it up" not in out.getvalue()
+    assert "is it up?" in out.getvalue()

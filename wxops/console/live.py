@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from wxops.console.log import Log
 from wxops.console.open_task import COLORS, OpenTask
-from wxops.console.progress import Progress, took
+from wxops.console.progress import FEW, Progress, took
 from wxops.console.region import Region, fit
 from wxops.console.results import printable
 from wxops.engine.events import Event, Notice, Output, PlayStarted, Recap, RunStarted, TaskResult, TaskStarted
@@ -35,6 +35,8 @@ class Live:
         self._progress = Progress()
         self._open: list[OpenTask] = []
         self._hosts: tuple[str, ...] = ()
+        self._lost: set[str] = set()
+        self._apart = False
         self._began = time.monotonic()
         self._takes_back = self._check = False
 
@@ -58,11 +60,12 @@ class Live:
                     self._say([click.style("Check mode: no host is changed.", fg="cyan", bold=True)])
             case PlayStarted():
                 self._end_all()
-                self._hosts = event.hosts
+                self._hosts, self._lost = event.hosts, set()
+                self._apart = event.apart and len(event.hosts) > FEW
                 count = click.style(f"  {_hosts(len(event.hosts))}", dim=True)
                 self._say(["", click.style(printable(event.name), bold=True) + count])
             case TaskStarted():
-                self._open = [*self._open, OpenTask(event, self._diff, self._verbosity)]
+                self._start(event)
             case TaskResult():
                 self._result(event)
             case Output():
@@ -76,13 +79,30 @@ class Live:
     def _say(self, lines: list[str]) -> None:
         self._region.above("".join(line + "\n" for line in lines))
 
+    def _start(self, event: TaskStarted) -> None:
+        """Many hosts that go on by themselves come to the same task one by one, and share its line."""
+        joined = next((task for task in self._open if task.takes_in(event)), None) if self._apart else None
+        if joined is not None:
+            joined.join(event)
+        else:
+            self._open = [*self._open, OpenTask(event, self._diff, self._verbosity)]
+
     def _result(self, event: TaskResult) -> None:
         task = next((t for t in self._open if t.event.task == event.task and event.host in t.waiting), None)
         if task is None:
             return
         task.take(event)
-        if not task.waiting:
-            self._end(task)
+        if not self._apart:
+            ended = [] if task.waiting else [task]
+        else:
+            self._lost |= {event.host} if event.status in ("failed", "unreachable") and not event.is_item else set()
+            ended = [each for each in self._open if not each.waiting and self._all_came(each)]
+        for each in ended:
+            self._end(each)
+
+    def _all_came(self, task: OpenTask) -> bool:
+        """Have all hosts been in it that can still come?"""
+        return len(self._lost.union(task.hosts)) >= len(self._hosts)
 
     def _end_all(self) -> None:
         """Also of tasks that were interrupted."""
@@ -111,7 +131,7 @@ class Live:
 
     def _line(self, mark: str, color: str, task: OpenTask, counts: list[tuple[str, str]], dim: bool = False) -> str:
         width = min(self._region.size()[0], WIDEST) - 1
-        alone = f"{task.event.hosts[0]} " if len(task.event.hosts) == 1 < len(self._hosts) else ""
+        alone = f"{task.hosts[0]} " if len(task.hosts) == 1 < len(self._hosts) else ""
         right = f"{alone}{'  '.join(text for text, _ in counts)}{took(task.seconds):>8}"
         name = f"{task.event.task}{' (handler)' if task.event.handler else ''}"
         left = fit(printable(name), max(8, width - cell_len(right) - 5))
@@ -143,11 +163,11 @@ class Live:
         spin = SPINNER[int((time.monotonic() - self._began) * 10) % len(SPINNER)]
         for task in tasks[:SHOWN_TASKS]:
             waiting, wrong = list(task.waiting), dict(task.wrong)
-            total = len(task.event.hosts)
-            counts = [(f"{total - len(waiting)}/{total}", "cyan")] if total > 1 else []
+            total = len(self._hosts) if self._apart else len(task.hosts)
+            counts = [(f"{len(task.hosts) - len(waiting)}/{total}", "cyan")] if total > 1 else []
             lines.append(self._line(spin, "cyan", task, counts))
             if total > 1 and len(tasks) == 1:
-                lines.append(click.style(fit(f"      {_names(waiting)}", width - 1).rstrip(), dim=True))
+                lines.append(click.style(fit(f"      {_names(waiting, width - 7)}", width - 1).rstrip(), dim=True))
             for host, message in list(wrong.items())[:SHOWN_FAILURES]:
                 lines.append(click.style(fit(f"    ✗ {host}  {message}", width - 1).rstrip(), fg="red"))
         if len(tasks) > SHOWN_TASKS:
@@ -192,6 +212,11 @@ def _hosts(count: int) -> str:
     return f"{count} host{'' if count == 1 else 's'}"
 
 
-def _names(hosts: list[str]) -> str:
-    more = f" and {len(hosts) - SHOWN_HOSTS} more" if len(hosts) > SHOWN_HOSTS else ""
-    return ", ".join(hosts[:SHOWN_HOSTS]) + more
+def _names(hosts: list[str], room: int = WIDEST - 10) -> str:
+    """As many as there are columns for, and how many more there are."""
+    for shown in range(min(len(hosts), SHOWN_HOSTS), 0, -1):
+        more = f" and {len(hosts) - shown} more" if len(hosts) > shown else ""
+        text = ", ".join(hosts[:shown]) + more
+        if cell_len(text) <= room:
+            break
+    return text if hosts else ""

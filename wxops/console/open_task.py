@@ -22,23 +22,35 @@ SHADES = {"+": "green", "-": "red", "@": "cyan"}
 
 @dataclass
 class OpenTask:
-    """One task on the hosts that take part in it."""
+    """One task on the hosts that take part in it; where each goes on its own, on those that have come to it so far."""
 
     event: TaskStarted
     diff: bool
     verbosity: int
     started: float = field(default_factory=time.monotonic)
-    waiting: list[str] = field(init=False)
+    ended: float = 0.0
+    hosts: list[str] = field(init=False)
+    waiting: dict[str, None] = field(init=False)
     counts: Counter[str] = field(default_factory=Counter)
     wrong: dict[str, str] = field(default_factory=dict)
     told: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.waiting = list(self.event.hosts)
+        self.hosts, self.waiting = list(self.event.hosts), dict.fromkeys(self.event.hosts)
+
+    def takes_in(self, event: TaskStarted) -> bool:
+        """Is it the same task, begun by a host that was not in it yet?"""
+        own = self.event
+        same = (own.task, own.where, own.handler) == (event.task, event.where, event.handler)
+        return same and event.hosts[0] not in self.hosts
+
+    def join(self, event: TaskStarted) -> None:
+        self.hosts.extend(event.hosts)
+        self.waiting.update(dict.fromkeys(event.hosts))
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.started
+        return (time.monotonic() if self.waiting else self.ended) - self.started
 
     @property
     def failed(self) -> bool:
@@ -52,21 +64,22 @@ class OpenTask:
         if event.is_item:
             return
         self.counts[event.status] += 1
-        if event.host in self.waiting:
-            self.waiting.remove(event.host)
+        self.waiting.pop(event.host, None)
+        self.ended = time.monotonic()
         if event.status in ("failed", "unreachable"):
             self.wrong[event.host] = printable(failure(event.result)).partition("\n")[0]
 
     def summary(self) -> list[tuple[str, str]]:
         """(text, colour) for each status, in the recap's order; of a host alone only the status."""
-        alone = len(self.event.hosts) == 1
+        alone = len(self.hosts) == 1
         return [(status if alone else f"{self.counts[status]} {status}", COLORS[status])
                 for status in COUNTS if self.counts[status]]  # fmt: skip
 
     def same(self) -> Iterator[tuple[list[str], list[str]]]:
         """(hosts, lines): hosts that told the same, together."""
         by_lines: dict[tuple[str, ...], list[str]] = {}
-        for host in sorted(self.told, key=self.event.hosts.index):
+        places = {host: place for place, host in enumerate(self.hosts)}
+        for host in sorted(self.told, key=lambda host: places.get(host, len(places))):
             by_lines.setdefault(tuple(self.told[host]), []).append(host)
         for lines, hosts in by_lines.items():
             yield hosts, list(lines)

@@ -22,8 +22,11 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class PlayStarted:
+    """apart: each host goes through it on its own (strategy free or host_pinned)."""
+
     name: str
     hosts: tuple[str, ...]
+    apart: bool = False
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def run_play(context: PlayContext, hosts: list[str]) -> bool:
     serial = context.variables.templar(hosts[0]).render(list(context.play.serial))
     for batch in batches(hosts, tuple(_flat(serial)), context.play):
         context.variables.batch = batch
-        context.emit(PlayStarted(context.name, tuple(batch)))
+        context.emit(PlayStarted(context.name, tuple(batch), context.pace is not None))
         present = context.taking_part(batch)
         if present:
             _batch(context, present)
