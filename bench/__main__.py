@@ -12,7 +12,6 @@ from pathlib import Path
 
 from bench import report
 from bench.compare import HOSTS, compare, wire
-from bench.fleet import measure
 from bench.measure import BenchError, run
 from bench.tools import WXOPS, tools
 from wxops.errors import WxopsError
@@ -43,7 +42,7 @@ def main() -> int:
 
 def _all(lab: Lab, folder: Path) -> str:
     figures = compare(lab, tools(sys.argv[1:]), folder, _say)
-    return report.whole(figures, wire(folder), measure(lab, folder), _help_seconds(folder))
+    return report.whole(figures, wire(folder), _help_seconds(folder))
 
 
 def _help_seconds(folder: Path) -> float:

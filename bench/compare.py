@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.measure import BenchError, Cost, median, run
 from bench.proof import differences, state
-from bench.tools import Tool
+from bench.tools import Targets, Tool
 from wxops.lab import Lab
 
 WORK = Path(__file__).parent / "provision"
@@ -55,7 +55,7 @@ def compare(lab: Lab, tools: list[Tool], folder: Path, say: Callable[[str], None
 
 def _once(tool: Tool, lab: Lab, directory: Path) -> tuple[Cost, int]:
     home = {"ANSIBLE_HOME": str(directory / ".ansible"), "XDG_STATE_HOME": str(directory / ".state")}
-    cost, output = run(tool.argv(lab, directory), directory, {**home, **tool.environment})
+    cost, output = run(tool.argv(Targets.of(lab), directory), directory, {**home, **tool.environment})
     return cost, tool.changes(output)
 
 

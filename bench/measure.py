@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.memory import Peak
 from wxops.lab.cgroup import Cgroup
 from wxops.lab.supervise import ENTER
 
@@ -27,12 +28,14 @@ class BenchError(Exception):
 @dataclass(frozen=True)
 class Cost:
     """wall, cpu: seconds. cpu is that of every process that the command started, also those that it left behind, as
-    ansible-core leaves an ssh for each host. memory: bytes, the command's own largest resident set.
+    ansible-core leaves an ssh for each host. memory: bytes, the command's own largest resident set. together: bytes,
+    the most that all those processes had of their own at one time.
     """
 
     wall: float
     cpu: float
     memory: int
+    together: int = 0
 
 
 def run(argv: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None) -> tuple[Cost, str]:
@@ -42,7 +45,7 @@ def run(argv: Sequence[str], directory: Path, environment: Mapping[str, str] | N
     entrances = " ".join(map(str, CGROUP.entrances()))
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     log = directory / "output.txt"
-    with log.open("w") as output:
+    with log.open("w") as output, Peak(CGROUP) as peak:
         started = time.perf_counter()
         process = subprocess.Popen(
             ["timeout", str(LIMIT_S), "sh", "-c", ENTER, entrances, *argv], cwd=directory,
@@ -51,7 +54,7 @@ def run(argv: Sequence[str], directory: Path, environment: Mapping[str, str] | N
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
-    cost = Cost(wall, cpu_seconds(CGROUP), usage.ru_maxrss * 1024)
+    cost = Cost(wall, cpu_seconds(CGROUP), usage.ru_maxrss * 1024, peak.bytes)
     CGROUP.kill()  # connections that a tool keeps for its next run would make that one another measurement
     text = log.read_text(errors="replace")
     if process.returncode:
@@ -81,4 +84,5 @@ def median(costs: Sequence[Cost]) -> Cost:
         statistics.median(cost.wall for cost in costs),
         statistics.median(cost.cpu for cost in costs),
         int(statistics.median(cost.memory for cost in costs)),
+        int(statistics.median(cost.together for cost in costs)),
     )

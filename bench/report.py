@@ -10,11 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.compare import HOSTS, TASKS, Figures, Wire
-from bench.fleet import HOSTS as FLEET
-from bench.fleet import Fleet
 from bench.measure import Cost
-
-MB = 1e6
 
 
 def machine() -> str:
@@ -40,34 +36,28 @@ def comparison(figures: Sequence[Figures]) -> str:
     header = ["", "cold wall", "x", "cold CPU", "x", "warm wall", "x", "warm CPU", "x", "runs cold+warm"]
     rows = [[one.tool.name, *_against(one.cold, own.cold), *_against(one.warm, own.warm),
              f"{one.tool.cold_runs}+{one.tool.warm_runs}"] for one in figures]  # fmt: skip
-    return _table([header, *rows])
+    return table([header, *rows])
 
 
 def _against(cost: Cost, own: Cost) -> list[str]:
     return [f"{cost.wall:.2f} s", f"{cost.wall / own.wall:.1f}", f"{cost.cpu:.2f} s", f"{cost.cpu / own.cpu:.1f}"]
 
 
-def own_figures(wire: Wire, fleet: Fleet, help_seconds: float) -> str:
+def own_figures(wire: Wire, help_seconds: float) -> str:
     """What is measured of wxops alone."""
     kilobytes = (wire.sent / 1000, wire.received / 1000)
-    return _table([
+    return table([
         [f"round trips a host, {TASKS} tasks, warm", f"{wire.bursts:.1f} ({wire.bursts / TASKS:.2f} a task)"],
         ["sent to a host", f"{kilobytes[0]:.1f} kB ({wire.sent / TASKS:.0f} bytes a task, the agent included)"],
         ["received from a host", f"{kilobytes[1]:.1f} kB ({wire.received / TASKS:.0f} bytes a task, facts included)"],
         ["wxops --help", f"{help_seconds * 1000:.0f} ms"],
-        [f"{FLEET} hosts, facts + 10 tasks, first run", _fleet(fleet.first)],
-        [f"{FLEET} hosts, facts + 10 tasks, second run", _fleet(fleet.second)],
     ])  # fmt: skip
 
 
-def _fleet(cost: Cost) -> str:
-    return f"{cost.wall:.1f} s wall, {cost.cpu:.1f} s CPU, {cost.memory / MB:.0f} MB at its peak"
-
-
-def whole(figures: Sequence[Figures], wire: Wire, fleet: Fleet, help_seconds: float) -> str:
+def whole(figures: Sequence[Figures], wire: Wire, help_seconds: float) -> str:
     """All that is printed."""
     title = f"bench/provision on {HOSTS} hosts; x: times what wxops takes; medians"
-    own = own_figures(wire, fleet, help_seconds)
+    own = own_figures(wire, help_seconds)
     return f"{machine()}\n\n{title}\n{comparison(figures)}\n\nwxops alone\n{own}"
 
 
@@ -89,7 +79,7 @@ daemon-reload on every host, which no tool can shorten.
 """
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]]) -> str:
     """Columns side by side: the first to the left, figures to the right of a table, texts to the left of a pair."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     align = str.ljust if len(widths) == 2 else str.rjust

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wxops.lab import Lab
+from wxops.lab.inventory import SSH_PORT
 
 ANSIBLE = ("ansible-core==2.19.14", "mitogen==0.3.54")
 PYINFRA = ("pyinfra==3.10.0",)
@@ -20,17 +21,37 @@ WXOPS = Path(sys.executable).with_name("wxops")
 
 
 @dataclass(frozen=True)
+class Targets:
+    """The hosts that a tool works on: an inventory in Ansible's YAML, and what pyinfra wants to know of each."""
+
+    inventory: Path
+    places: Mapping[str, tuple[str, int]]
+    key: Path
+    known_hosts: Path
+
+    @classmethod
+    def of(cls, lab: Lab) -> Targets:
+        """A lab's hosts."""
+        places = {host.name: (host.address, SSH_PORT) for host in lab.hosts}
+        return cls(lab.inventory, places, lab.key, lab.known_hosts)
+
+
+@dataclass(frozen=True)
 class Tool(ABC):
-    """One way to do the work. warm_runs: how often it is measured with nothing to change; the quick ones more often."""
+    """One way to do the work. warm_runs: how often it is measured with nothing to change; the quick ones more often.
+
+    options: words that its command gets besides.
+    """
 
     name: str
     warm_runs: int = 3
     cold_runs: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
 
     @abstractmethod
-    def argv(self, lab: Lab, directory: Path) -> list[str]:
-        """The command that does the work of `directory`, a copy of provision/, on the lab's hosts."""
+    def argv(self, targets: Targets, directory: Path) -> list[str]:
+        """The command that does the work of `directory` (site.yml, deploy.py) on these hosts."""
 
     @abstractmethod
     def changes(self, output: str) -> int:
@@ -45,23 +66,25 @@ class AnsibleLayout(Tool):
 
 
 class Ansible(AnsibleLayout):
-    def argv(self, lab: Lab, directory: Path) -> list[str]:
+    def argv(self, targets: Targets, directory: Path) -> list[str]:
         (directory / "ansible.cfg").touch()  # its defaults, whatever this machine's own settings are
-        return [str(environment("ansible", ANSIBLE) / "ansible-playbook"), "-i", str(lab.inventory), "site.yml"]
+        program = environment("ansible", ANSIBLE) / "ansible-playbook"
+        return [str(program), *self.options, "-i", str(targets.inventory), "site.yml"]
 
 
 class Wxops(AnsibleLayout):
-    def argv(self, lab: Lab, directory: Path) -> list[str]:
-        return [str(WXOPS), "run", "-i", str(lab.inventory), "site.yml"]
+    def argv(self, targets: Targets, directory: Path) -> list[str]:
+        return [str(WXOPS), "run", *self.options, "-i", str(targets.inventory), "site.yml"]
 
 
 class Pyinfra(Tool):
-    def argv(self, lab: Lab, directory: Path) -> list[str]:
-        access = {"ssh_user": "root", "ssh_key": str(lab.key), "ssh_known_hosts_file": str(lab.known_hosts),
+    def argv(self, targets: Targets, directory: Path) -> list[str]:
+        access = {"ssh_user": "root", "ssh_key": str(targets.key), "ssh_known_hosts_file": str(targets.known_hosts),
                   "ssh_strict_host_key_checking": "yes"}  # fmt: skip
-        hosts = [(host.name, {"ssh_hostname": host.address, **access}) for host in lab.hosts]
+        hosts = [(name, {"ssh_hostname": address, "ssh_port": port, **access})
+                 for name, (address, port) in targets.places.items()]  # fmt: skip
         (directory / "inventory.py").write_text(f"hosts = {hosts!r}\n")
-        return [str(environment("pyinfra", PYINFRA) / "pyinfra"), "-y", "inventory.py", "deploy.py"]
+        return [str(environment("pyinfra", PYINFRA) / "pyinfra"), "-y", *self.options, "inventory.py", "deploy.py"]
 
     def changes(self, output: str) -> int:
         total = re.search(r"Grand total +\d+ +(\d+|-)", output)

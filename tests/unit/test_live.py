@@ -183,3 +183,15 @@ def test_a_task_that_all_remaining_hosts_have_passed_is_told_while_the_play_goes
             live(result(host, "B"))
         assert "499 ok" in out.getvalue() and "is it up" not in out.getvalue()
     assert "is it up?" in out.getvalue()
+
+
+def test_hosts_that_each_speak_of_themselves_say_it_once() -> None:
+    lost = [
+        result(host, status="unreachable", msg=f"10.0.0.{number}:22 cannot be reached; try: ssh root@10.0.0.{number}")
+        for number, host in enumerate(HOSTS[:2])
+    ]
+    lines = shown(PLAY, started(), *lost, result("gpu3", status="failed", msg="gpu3 lacks 10.9.9.9"))
+    assert lines[2:8] == [
+        "gpu1, gpu2", "HOST:22 cannot be reached; try: ssh root@HOST", "at site.yml:3:5",
+        "gpu3", "gpu3 lacks 10.9.9.9", "at site.yml:3:5",
+    ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from wxops.engine.judging import item_results
 
 COLORS = {"ok": "green", "changed": "yellow", "skipped": "cyan", "failed": "red", "unreachable": "red",
           "ignored": "blue", "rescued": "magenta"}  # fmt: skip
+ADDRESS = r"(?:\d{1,3}\.){3}\d{1,3}|\[?[0-9a-f]*:[0-9a-f:]*:[0-9a-f]*\]?"
 WENT_WRONG = ("failed", "unreachable", "ignored", "rescued")
 SHADES = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -33,6 +35,7 @@ class OpenTask:
     waiting: dict[str, None] = field(init=False)
     counts: Counter[str] = field(default_factory=Counter)
     wrong: dict[str, str] = field(default_factory=dict)
+    unreachable: set[str] = field(default_factory=set)
     told: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -67,6 +70,8 @@ class OpenTask:
         self.waiting.pop(event.host, None)
         self.ended = time.monotonic()
         if event.status in ("failed", "unreachable"):
+            if event.status == "unreachable":
+                self.unreachable.add(event.host)
             self.wrong[event.host] = printable(failure(event.result)).partition("\n")[0]
 
     def summary(self) -> list[tuple[str, str]]:
@@ -76,13 +81,19 @@ class OpenTask:
                 for status in COUNTS if self.counts[status]]  # fmt: skip
 
     def same(self) -> Iterator[tuple[list[str], list[str]]]:
-        """(hosts, lines): hosts that told the same, together."""
-        by_lines: dict[tuple[str, ...], list[str]] = {}
+        """(hosts, lines): hosts that told the same, together; also where each only speaks of itself, as HOST then."""
+        by_shape: dict[tuple[str, ...], list[str]] = {}
         places = {host: place for place, host in enumerate(self.hosts)}
         for host in sorted(self.told, key=lambda host: places.get(host, len(places))):
-            by_lines.setdefault(tuple(self.told[host]), []).append(host)
-        for lines, hosts in by_lines.items():
-            yield hosts, list(lines)
+            by_shape.setdefault(tuple(self._shape(host)), []).append(host)
+        for shape, hosts in by_shape.items():
+            alike = all(self.told[host] == self.told[hosts[0]] for host in hosts)
+            yield hosts, self.told[hosts[0]] if alike else list(shape)
+
+    def _shape(self, host: str) -> Iterator[str]:
+        """What a host told without its name; one that was not reached is spoken of by its address, too."""
+        own = re.escape(host) + (f"|{ADDRESS}" if host in self.unreachable else "")
+        return (re.sub(rf"(?:(?<![\w.-])|(?<=\x1b\[\d\dm))(?:{own})(?![\w-])", "HOST", line) for line in self.told[host])
 
     def _told(self, event: TaskResult) -> Iterator[str]:
         result = event.result

@@ -1,0 +1,41 @@
+"""What the work leaves on a light host, looked at from outside: its proof, and how it is taken away again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from stat import filemode
+
+from bench.measure import BenchError
+from wxops.lab.light import LightHost
+
+WORK = "srv/fleet"
+
+
+def require_done(hosts: Sequence[LightHost], tool: str) -> None:
+    """BenchError unless each host has all of the work, with the modes and owners that it should have."""
+    for host in hosts:
+        found, wanted = _found(host), _wanted(host, len(hosts))
+        if found != wanted:
+            raise BenchError(f"{tool} left {found} on {host.name}, not {wanted}")
+
+
+def take_away(hosts: Sequence[LightHost]) -> None:
+    """As before the work."""
+    for host in hosts:
+        shutil.rmtree(host.root / WORK, ignore_errors=True)
+
+
+def _wanted(host: LightHost, count: int) -> dict[str, tuple[str, str]]:
+    return {".": ("drwxr-x--- 0 0", ""), "note.txt": ("-rw-r----- 0 0", f"{host.name} of {count}\n")}
+
+
+def _found(host: LightHost) -> dict[str, tuple[str, str]]:
+    """Path below the work's folder -> type, mode and owners, and what a file holds."""
+    folder = host.root / WORK
+    found = {}
+    for path in [folder, *sorted(folder.rglob("*"))] if folder.exists() else []:
+        status = path.lstat()
+        about = f"{filemode(status.st_mode)} {status.st_uid} {status.st_gid}"
+        found[str(path.relative_to(folder))] = (about, path.read_text() if path.is_file() else "")
+    return found
