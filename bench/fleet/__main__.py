@@ -1,6 +1,6 @@
 """`python -m bench.fleet [HOSTS...] [TOOL...]`: the campaign, by default all sizes and all tools, about 25 minutes.
 
-A whole one is kept in docs/evidence/bench-fleet.md, after each size.
+One with all tools is kept in docs/evidence/bench-fleet.md, after each size.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main(words: list[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="wxops-bench-") as folder:
             for each in campaign(lab, sizes, tools, Path(folder), _say):
                 found.append(each)
-                if not words and len(found) % len(tools) == 0:
+                if not wanted and len(found) % len(tools) == 0:
                     EVIDENCE.write_text(evidence(tables(found)))
     except (BenchError, WxopsError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from stat import filemode
 
 from bench.measure import BenchError
@@ -27,15 +28,26 @@ def take_away(hosts: Sequence[LightHost]) -> None:
 
 
 def _wanted(host: LightHost, count: int) -> dict[str, tuple[str, str]]:
-    return {".": ("drwxr-x--- 0 0", ""), "note.txt": ("-rw-r----- 0 0", f"{host.name} of {count}\n")}
+    return {
+        ".": ("drwxr-x--- 0 0", ""),
+        "current": ("lrwxrwxrwx 0 0", f"/{WORK}/note.txt"),
+        "note.txt": ("-rw-r----- 0 0", f"{host.name} of {count}\n"),
+        "settings": ("-rw-r--r-- 0 0", "forwarding = no\n"),
+    }
 
 
 def _found(host: LightHost) -> dict[str, tuple[str, str]]:
-    """Path below the work's folder -> type, mode and owners, and what a file holds."""
+    """Path below the work's folder -> type, mode and owners, and what a file holds or a link leads to."""
     folder = host.root / WORK
     found = {}
     for path in [folder, *sorted(folder.rglob("*"))] if folder.exists() else []:
         status = path.lstat()
         about = f"{filemode(status.st_mode)} {status.st_uid} {status.st_gid}"
-        found[str(path.relative_to(folder))] = (about, path.read_text() if path.is_file() else "")
+        found[str(path.relative_to(folder))] = (about, _content(path))
     return found
+
+
+def _content(path: Path) -> str:
+    if path.is_symlink():
+        return str(path.readlink())
+    return path.read_text() if path.is_file() else ""

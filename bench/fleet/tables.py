@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from bench.fleet.campaign import TASKS, Measured
 from bench.report import machine, table
@@ -28,38 +28,36 @@ def _figures(found: Sequence[Measured]) -> str:
 
 
 def _row(each: Measured) -> list[str]:
-    times = [f"{value:.1f} s" for cost in (each.first, each.second) for value in (cost.wall, cost.cpu)]
-    return [*times, f"{_memory(each) / MB:.0f} MB"]
+    return [*(f"{value:.1f} s" if value else "-" for value in _times(each)), f"{_memory(each) / MB:.0f} MB"]
+
+
+def _times(each: Measured) -> list[float | None]:
+    """Wall and processor seconds of both runs."""
+    return [value for cost in (each.first, each.second) for value in ((cost.wall, cost.cpu) if cost else (None, None))]
 
 
 def _memory(each: Measured) -> int:
-    return max(each.first.together, each.second.together)
+    return max(cost.together for cost in (each.first, each.second) if cost)
 
 
 def _growth(small: Measured, large: Measured) -> list[str]:
     """What one host more costs, between the smallest size and the largest."""
     more = large.hosts - small.hosts
-
-    def of(value: Callable[[Measured], float], scale: float) -> float:
-        return (value(large) - value(small)) / more * scale
-
-    milliseconds = [of(value, 1000) for value in TIMES]
-    return [*(f"{value:.0f} ms" for value in milliseconds), f"{of(_memory, 1 / MB):.2f} MB"]
-
-
-TIMES: tuple[Callable[[Measured], float], ...] = (
-    lambda each: each.first.wall, lambda each: each.first.cpu,
-    lambda each: each.second.wall, lambda each: each.second.cpu,
-)  # fmt: skip
+    pairs = zip(_times(small), _times(large), strict=True)
+    times = ["-" if few is None or many is None else f"{(many - few) / more * 1000:.0f} ms" for few, many in pairs]
+    return [*times, f"{(_memory(large) - _memory(small)) / more / MB:.2f} MB"]
 
 
 def _ratios(found: Sequence[Measured]) -> str:
     own = {each.hosts: each for each in found if each.tool == "wxops"}
-    rows = [
-        [each.tool, str(each.hosts), *(f"{value(each) / value(own[each.hosts]):.1f}" for value in (*TIMES, _memory))]
-        for each in sorted(found, key=lambda each: each.tool) if each.tool != "wxops" and each.hosts in own
-    ]  # fmt: skip
-    return table([HEADER, *rows])
+    others = [each for each in found if each.tool != "wxops" and each.hosts in own]
+    rows = [[each.tool, str(each.hosts), *_against(each, own[each.hosts])] for each in others]
+    return table([HEADER, *sorted(rows, key=lambda row: row[0])])
+
+
+def _against(each: Measured, own: Measured) -> list[str]:
+    pairs = zip([*_times(each), _memory(each)], [*_times(own), _memory(own)], strict=True)
+    return ["-" if value is None or base is None else f"{value / base:.1f}" for value, base in pairs]
 
 
 def evidence(text: str) -> str:
@@ -72,8 +70,8 @@ memory are those of the controller with everything that a tool starts there; mem
 their own at the worst moment, pages that forks share counted once. Every run begins without open connections. A
 tool's figures count only after proof: `bench/fleet/state.py` looks at every host's files from outside, and a second run
 reports no change. ansible-core runs with pipelining, its quickest plain way, and 50 forks; wxops and pyinfra on their
-defaults; all of them wait 60 s for a login. "each more" is what one host more costs between the smallest size and the
-largest.
+defaults; all of them wait 60 s for a login. Beyond 200 hosts only ansible-core's second run is measured. "each more" is
+what one host more costs between the smallest size and the largest.
 
 ```
 {text}
