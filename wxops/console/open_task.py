@@ -93,7 +93,9 @@ class OpenTask:
     def _shape(self, host: str) -> Iterator[str]:
         """What a host told without its name; one that was not reached is spoken of by its address, too."""
         own = re.escape(host) + (f"|{ADDRESS}" if host in self.unreachable else "")
-        return (re.sub(rf"(?:(?<![\w.-])|(?<=\x1b\[\d\dm))(?:{own})(?![\w-])", "HOST", line) for line in self.told[host])
+        return (
+            re.sub(rf"(?:(?<![\w.-])|(?<=\x1b\[\d\dm))(?:{own})(?![\w-])", "HOST", line) for line in self.told[host]
+        )
 
     def _told(self, event: TaskResult) -> Iterator[str]:
         result = event.result

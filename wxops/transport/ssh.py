@@ -20,11 +20,15 @@ from wxops.transport.options import ConnectionOptions
 # Paramiko's threads would print what they meet, with tracebacks, on the terminal; it reaches us as exceptions too.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
-CONNECTS_AT_ONCE = 30  # sshd's MaxStartups turns more away at a shared jump host
+LOGINS_AT_ONCE = 30
+"""More would make each slower than its timeout: a login is some 15 ms of the controller's one core."""
+AT_A_HOP_AT_ONCE = 8
+"""Beyond 10 that have not logged in yet sshd turns others away (MaxStartups 10:30:100): hosts share a jump host."""
 IDLE_CHECK_S = 5.0
 """paramiko looks ten times a second whether an idle link is to be closed: with 500 hosts that is a core's work."""
 QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux has it
-_connecting = threading.BoundedSemaphore(CONNECTS_AT_ONCE)
+_logins = threading.BoundedSemaphore(LOGINS_AT_ONCE)
+_hops: dict[tuple[str, int], threading.Semaphore] = {}
 
 
 class PromptSocket(socket.socket):
@@ -61,8 +65,7 @@ class SSHSession:
         self._hops: list[fabric.Connection] = []
         self._connection = self._target()
         try:
-            with _connecting:
-                self._connect(self._connection, self._jumps())
+            self._connect(self._connection, self._jumps())
         except BaseException:
             self.close()  # half a way leaves neither a thread nor a socket behind
             raise
@@ -116,8 +119,10 @@ class SSHSession:
         connection.connect_timeout = None
         connection.connect_kwargs = self._login(settings, is_target)
         try:
-            connection.connect_kwargs["sock"] = self._socket(connection, before)
-            connection.open()
+            with _turn_at(connection.host, connection.port):
+                connection.connect_kwargs["sock"] = self._socket(connection, before)
+                with _logins:  # not while it is dialled: a dead host would keep others from theirs
+                    connection.open()
             connection.transport.sock.settimeout(IDLE_CHECK_S)
         except paramiko.BadHostKeyException as error:
             raise host_keys.changed_key(connection.host, error, files) from None
@@ -182,6 +187,11 @@ class SSHSession:
             f"{connection.host}:{connection.port}{hop} cannot be reached: {_reason(error)}",
             fix=f"is it up, and is that its address? try: ssh -p {connection.port} {connection.user}@{connection.host}",
         )
+
+
+def _turn_at(host: str, port: int) -> threading.Semaphore:
+    """Whose turn it is to log in at a hop."""
+    return _hops.setdefault((host, port), threading.Semaphore(AT_A_HOP_AT_ONCE))
 
 
 def _proxy(command: str, name: str) -> paramiko.ProxyCommand:
