@@ -83,8 +83,8 @@ def test_many_hosts_that_fail_each_in_their_own_way_do_not_flood() -> None:
     with Live(out, diff=False, verbosity=0) as live:
         live(PlayStarted("Base", MANY))
         live(TaskStarted("Base", "Copy", "copy", MANY))
-        for host in MANY:
-            live(result(host, "Copy", "failed", msg=f"no space on {host}"))
+        for free, host in enumerate(MANY):
+            live(result(host, "Copy", "failed", msg=f"{free} bytes are too few"))
     lines = out.getvalue().splitlines()
     assert len(lines) < 80
     assert "480 hosts more, each with something else" in out.getvalue()
