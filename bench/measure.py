@@ -15,7 +15,7 @@ from bench.memory import Peak
 from wxops.lab.cgroup import Cgroup
 from wxops.lab.supervise import ENTER
 
-CGROUP = Cgroup(f"wxops-bench/{os.getpid()}")  # of this process: several may measure on one machine
+CGROUP = Cgroup(f"wxops-bench-{os.getpid()}")  # of this process: several may measure on one machine
 # Where a control group tells the processor time that it took, and how many of its units make a second.
 CPU_V1, CPU_V2 = Path("/sys/fs/cgroup/cpuacct"), Path("/sys/fs/cgroup")
 LIMIT_S = 900
