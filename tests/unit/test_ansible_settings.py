@@ -94,7 +94,7 @@ def test_the_file_is_found_where_ansible_finds_it(place: Path, monkeypatch: pyte
 def test_a_file_that_everybody_may_write_beside_is_not_read(place: Path) -> None:
     place.chmod(0o777)
     settings = written(place, "[defaults]\nforks = 2\n")
-    assert settings.forks == 50
+    assert settings.forks == 100
     assert "everybody may write to its directory" in settings.notices[0]
 
 

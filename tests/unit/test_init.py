@@ -70,7 +70,7 @@ def test_its_settings_show_every_setting_and_hold_when_uncommented(tmp_path: Pat
     (tmp_path / "wxops.toml").write_text(uncommented)
     settings = Settings.load(str(tmp_path))
     assert set(re.findall(r"^(\w+) =", uncommented, re.MULTILINE)) == set(NAMES)
-    assert (settings.forks, settings.timeout, settings.accept_new) == (50, 10, False)
+    assert (settings.forks, settings.timeout, settings.accept_new) == (100, 10, False)
 
 
 def test_a_directory_with_any_of_the_files_is_refused_and_left_alone(tmp_path: Path) -> None:

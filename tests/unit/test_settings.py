@@ -28,7 +28,7 @@ def test_the_nearest_file_above_counts(tmp_path: Path) -> None:
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
     assert Settings.load(str(tmp_path)) == Settings()
-    assert Settings().forks == 50
+    assert Settings().forks == 100
 
 
 def test_every_setting_is_read_and_its_paths_are_beside_the_file(

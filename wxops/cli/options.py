@@ -72,7 +72,7 @@ CONNECTION = [
         "--accept-new", is_flag=True, default=None, help="Record keys of unknown hosts; a changed key always stops."
     ),
     click.option("-T", "--timeout", type=SECONDS, metavar="SECONDS", help="For each hop to answer."),
-    click.option("-f", "--forks", type=click.IntRange(1), metavar="N", help="Hosts worked on at the same time (50)."),
+    click.option("-f", "--forks", type=click.IntRange(1), metavar="N", help="Hosts worked on at the same time (100)."),
 ]  # fmt: skip
 VAULT = [
     click.option("--vault-id", multiple=True, metavar="LABEL@SOURCE", help="A vault password; may repeat."),

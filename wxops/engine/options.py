@@ -19,7 +19,7 @@ class RunOptions:
     tags: frozenset[str] = frozenset()
     skip_tags: frozenset[str] = frozenset()
     extra_vars: Mapping[str, Any] = field(default_factory=dict)
-    forks: int = 50
+    forks: int = 100
     force_handlers: bool = False
     error_on_missing_handler: bool = True
     strategy: str = "linear"

@@ -44,7 +44,7 @@ class Settings:
     """
 
     inventory: tuple[str, ...] = ()
-    forks: int = 50
+    forks: int = 100
     remote_user: str | None = None
     private_key_file: str | None = None
     ask_become_pass: bool = False
