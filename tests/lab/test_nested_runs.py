@@ -10,13 +10,14 @@ import pytest
 import yaml
 
 from tests.lab.module_case import ManagedHost, Played
+from wxops.lab.host import Host
 
 WXOPS = Path(sys.executable).with_name("wxops")
 
 
 @pytest.fixture
-def nesting(managed: ManagedHost, monkeypatch: pytest.MonkeyPatch) -> ManagedHost:
-    """A host that a playbook inner.yml changes, too."""
+def nesting(managed: ManagedHost, host: Host, monkeypatch: pytest.MonkeyPatch) -> ManagedHost:
+    """A fresh host, and a playbook inner.yml that changes it, too."""
     monkeypatch.setenv("XDG_STATE_HOME", str(managed.folder))
     text = {"copy": {"content": "inner", "dest": "/srv/nested"}}
     (managed.folder / "inner.yml").write_text(
@@ -52,7 +53,6 @@ def test_one_that_does_not_say_whose_task_it_is_may_not(nesting: ManagedHost) ->
 
 
 def test_they_are_taken_back_in_the_order_that_a_rollback_says(nesting: ManagedHost) -> None:
-    nesting.host.ssh("rm -f /srv/nested")
     outer, inner = play(nesting).run, nested_run(nesting)
     refused = nesting.rollback(outer)
     assert refused.exit_code == 2 and f"changed by run {inner} since, which could be taken back first" in refused.told()
