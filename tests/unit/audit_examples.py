@@ -5,19 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wxops.audit.finding import Finding, Verdict
+from wxops.audit.gpu import Gpu, NvidiaDriver
 from wxops.audit.reading import Reading
-from wxops.audit.record import (
-    ContainerRuntime,
-    Gpu,
-    HostRecord,
-    KernelModule,
-    Library,
-    NvidiaDriver,
-    System,
-    Toolkit,
-    Torch,
-)
+from wxops.audit.record import HostRecord, KernelModule, System
 from wxops.audit.report import Audit, HostAudit
+from wxops.audit.software import ContainerRuntime, Library, Toolkit, Torch
 
 SYSTEM = System("gpu1", "debian", "12", "Debian GNU/Linux 12 (bookworm)", "6.1.0-40-amd64", "x86_64")
 GPU = Gpu(0, name=Reading("NVIDIA H100 80GB HBM3"), uuid=Reading("GPU-1"), compute_capability=Reading("9.0"),

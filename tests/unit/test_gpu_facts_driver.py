@@ -14,7 +14,8 @@ from tests.gpu.scenario import Scenario
 from wxops.agent.gpu.nvml import MOST_LOST, START_FACTOR, Nvml, unread
 from wxops.agent.gpu.nvml_fields import FIELDS
 from wxops.audit.collect import record_of
-from wxops.audit.record import Gpu, HostRecord, NvidiaDriver
+from wxops.audit.gpu import Gpu, NvidiaDriver
+from wxops.audit.record import HostRecord
 
 DEADLINE_S = 0.5
 SYSTEM = dict.fromkeys(("hostname", "os_id", "os_version", "os_name", "kernel", "architecture"), "")

@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from wxops.audit.demand import Demand, Precision
-from wxops.audit.record import Gpu, HostRecord
+from wxops.audit.gpu import Gpu
+from wxops.audit.record import HostRecord
 from wxops.audit.shapes import EngineNeed, Shape, catalogue, shape
 
 GIB = 2**30

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from wxops.audit.finding import Judgement, skipped, undetermined, unsupported
+from wxops.audit.gpu import Gpu
 from wxops.audit.reading import Reading
-from wxops.audit.record import Gpu, HostRecord
+from wxops.audit.record import HostRecord
 
 T = TypeVar("T")
 NVIDIA = "10de"

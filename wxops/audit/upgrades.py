@@ -10,20 +10,12 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from wxops.audit.gpu import Gpu, Mode, NvidiaDriver
 from wxops.audit.knowledge import Knowledge
 from wxops.audit.questions import PREFERRED, compute_capabilities, driver_of, last_branch
 from wxops.audit.reading import Reading, unknown
-from wxops.audit.record import (
-    ContainerRuntime,
-    Gpu,
-    HostRecord,
-    KernelModule,
-    Library,
-    Mode,
-    NvidiaDriver,
-    Toolkit,
-    Torch,
-)
+from wxops.audit.record import HostRecord, KernelModule
+from wxops.audit.software import ContainerRuntime, Library, Toolkit, Torch
 from wxops.audit.subjects import NVIDIA
 from wxops.audit.tables import TorchBuild, TorchRelease
 from wxops.audit.versions import Version, version

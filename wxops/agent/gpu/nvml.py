@@ -57,7 +57,7 @@ class Nvml:
         )
 
     def record(self) -> Dict[str, Any]:
-        """The driver as the audit's record has it (record.py: NvidiaDriver)."""
+        """The driver as the audit's record has it (wxops/audit/gpu.py: NvidiaDriver)."""
         while not self._over():
             pass
         path = str(self._told.pop((SYSTEM_WIDE, LIBRARY), {}).get("value") or os.path.realpath(self._library))

@@ -15,8 +15,9 @@ from wxops.audit.questions import (
     driver_upgrade,
     released_with,
 )
-from wxops.audit.record import ContainerRuntime, HostRecord, Image
+from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
+from wxops.audit.software import ContainerRuntime, Image
 from wxops.audit.subjects import NO_ANSWER, NO_GPU, missing, nvidia_cards
 from wxops.audit.versions import Version, version
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from wxops.audit.finding import Judgement, failed, passed, skipped, undetermined, warned
 from wxops.audit.knowledge import Knowledge
 from wxops.audit.questions import compute_capabilities, driver_of, driver_upgrade, published, torch_build
-from wxops.audit.record import HostRecord, Library
+from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
 from wxops.audit.rules.torch import where
+from wxops.audit.software import Library
 from wxops.audit.subjects import NO_ANSWER, missing
 from wxops.audit.tables import Cudnn, CudnnCuda
 from wxops.audit.versions import Version, version

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from wxops.audit.finding import Judgement, failed, passed, skipped, warned
+from wxops.audit.gpu import Gpu, GpuProcess, Mode
 from wxops.audit.knowledge import Knowledge
 from wxops.audit.reading import Reading
-from wxops.audit.record import Gpu, GpuProcess, HostRecord, Mode
+from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
 from wxops.audit.subjects import NO_ANSWER, NO_GPU, alike, each_gpu, gib, missing, nvidia_cards, ranges, without_gpus
 

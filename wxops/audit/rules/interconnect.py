@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from wxops.audit.finding import Judgement, failed, passed, skipped, unsupported, warned
+from wxops.audit.gpu import Fabric, Gpu, NvLink
 from wxops.audit.knowledge import Knowledge
-from wxops.audit.record import Fabric, Gpu, HostRecord, NvLink
+from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
 from wxops.audit.subjects import each_gpu, missing, without_gpus
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wxops.audit.finding import Judgement, failed, passed, skipped, warned
+from wxops.audit.gpu import Gpu, Mode, RemappedRows, RetiredPages
 from wxops.audit.knowledge import Knowledge
-from wxops.audit.record import Gpu, HostRecord, Mode, RemappedRows, RetiredPages
+from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
 from wxops.audit.subjects import alike, each_gpu, missing, without_gpus
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from wxops.audit.demand import Demand
 from wxops.audit.finding import Judgement, failed, passed, skipped, undetermined, warned
 from wxops.audit.fit import Memory, enough, fit, instead, same_gpus
+from wxops.audit.gpu import Gpu
 from wxops.audit.knowledge import Knowledge
-from wxops.audit.record import Gpu, HostRecord
+from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
 from wxops.audit.shapes import EngineNeed, Shape, catalogue, shape
 from wxops.audit.subjects import gib, missing, without_gpus

@@ -15,8 +15,9 @@ from wxops.audit.questions import (
     driver_upgrade,
     released_with,
 )
-from wxops.audit.record import HostRecord, Library, Toolkit
+from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
+from wxops.audit.software import Library, Toolkit
 from wxops.audit.subjects import NO_ANSWER, missing
 from wxops.audit.versions import Version, version
 

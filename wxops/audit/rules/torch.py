@@ -21,8 +21,9 @@ from wxops.audit.questions import (
     torch_release,
 )
 from wxops.audit.reading import unknown
-from wxops.audit.record import HostRecord, Torch
+from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
+from wxops.audit.software import Torch
 from wxops.audit.subjects import NO_ANSWER, missing, nvidia_cards
 from wxops.audit.versions import Version, version
 

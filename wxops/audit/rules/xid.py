@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wxops.audit.finding import Judgement, failed, passed, skipped, warned
+from wxops.audit.gpu import Gpu
 from wxops.audit.knowledge import Knowledge
-from wxops.audit.record import Gpu, HostRecord, Xid
+from wxops.audit.record import HostRecord, Xid
 from wxops.audit.rule import rule
 from wxops.audit.subjects import NO_GPU, missing, nvidia_cards
 
