@@ -12,6 +12,7 @@ from wxops.audit.collect import Problem, collect, record_of
 from wxops.audit.record import SCHEMA, HostRecord
 from wxops.engine.options import RunOptions
 from wxops.playbook.inventory import Inventory
+from wxops.playbook.source import Origin, SourceStr
 
 SYSTEM = dict.fromkeys(("os_id", "os_version", "os_name", "kernel", "architecture"), "") | {"hostname": "gpu1"}
 
@@ -64,9 +65,11 @@ def test_hosts_are_read_at_once_and_come_in_order(tmp_path: Path) -> None:
         "gone ansible_host=127.0.0.1 ansible_port=1\n"
         "there ansible_connection=local ansible_python_interpreter=/usr/bin/no-such-python\n"
     )
-    hosts = ["there", "here", "gone"]
-    found = dict(collect(Inventory.load([str(inventory)]), hosts, RunOptions(timeout=5)))
+    loaded, hosts = Inventory.load([str(inventory)]), ["there", "here", "gone"]
+    named = [SourceStr(name, Origin("hosts.yml", 1)) for name in hosts]  # as those of an inventory in YAML
+    found = dict(collect(loaded, named, RunOptions(timeout=5)))
     assert list(found) == hosts
+    assert {type(name) for name in found} == {str}, "an inventory's own texts cannot be written as JSON"
     here, gone, there = found["here"], found["gone"], found["there"]
     assert isinstance(here, HostRecord) and here.system.kernel and here.collected
     assert isinstance(gone, Problem) and gone.unreachable

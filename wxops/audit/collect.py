@@ -38,6 +38,7 @@ def collect(
     arguments: those of the module gpu_facts. The agents check only: no lock, no journal.
     """
     connections = Connections(RunIdentity("audit", check=True), options)
+    names = [str(host) for host in hosts]  # those of an inventory know their place in it, which JSON has no form for
 
     def ask(host: str) -> tuple[str, HostRecord | Problem]:
         templar = Templar({**inventory.variables(host), **options.extra_vars}, vault=options.vault)
@@ -52,8 +53,8 @@ def collect(
         return host, record_of(host, result)
 
     try:
-        with ThreadPoolExecutor(max(1, min(options.forks, len(hosts)))) as pool:
-            yield from pool.map(ask, hosts)
+        with ThreadPoolExecutor(max(1, min(options.forks, len(names)))) as pool:
+            yield from pool.map(ask, names)
     finally:
         connections.close()
 
