@@ -1,4 +1,4 @@
-# What a contributor types: make setup, test, lint, demo, bench, bench-fleet, conformance, conformance-roles, soak. Everything lives in .venv.
+# What a contributor types: make setup, test, lint, demo, bench, bench-audit, bench-fleet, conformance, conformance-roles, soak. Everything lives in .venv.
 
 PYTHON ?= python3
 # The build of PyTorch to serve with: pinned, and found through pip's own configuration. For a CUDA machine or a plain
@@ -11,7 +11,7 @@ BIN := .venv/bin
 ANSIBLE := .venv/ansible-core
 RUNTIME := $(wildcard runtime/pyproject.toml)
 
-.PHONY: setup packages test lint demo bench bench-fleet conformance conformance-roles soak
+.PHONY: setup packages test lint demo bench bench-audit bench-fleet conformance conformance-roles soak
 
 setup: packages .venv/ready
 
@@ -52,6 +52,10 @@ bench: setup
 # How wxops and its peers grow from 10 hosts to 500; HOSTS='10 50' for other sizes.
 bench-fleet: setup
 	$(BIN)/python -m bench.fleet $(HOSTS)
+
+# An audit of four hosts beside a bare `ssh HOST python3 -c pass`, and of 200 light ones.
+bench-audit: setup
+	$(BIN)/python -m bench.audit
 
 # ansible-core's own integration targets under both engines; TARGETS='copy file' for others than the usual ones.
 conformance: setup $(ANSIBLE)/ready

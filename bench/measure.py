@@ -7,7 +7,7 @@ import re
 import statistics
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +38,13 @@ class Cost:
     together: int = 0
 
 
-def run(argv: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None) -> tuple[Cost, str]:
-    """Run a command to its end in a control group of its own; BenchError, with what it printed, when it fails."""
+def run(
+    argv: Sequence[str], directory: Path, environment: Mapping[str, str] | None = None, codes: Collection[int] = (0,)
+) -> tuple[Cost, str]:
+    """Run a command to its end in a control group of its own; BenchError, with what it printed, when it fails.
+
+    codes: the exit codes with which it did its work.
+    """
     CGROUP.kill()
     CGROUP.create()
     entrances = " ".join(map(str, CGROUP.entrances()))
@@ -57,7 +62,7 @@ def run(argv: Sequence[str], directory: Path, environment: Mapping[str, str] | N
     cost = Cost(wall, cpu_seconds(CGROUP), usage.ru_maxrss * 1024, peak.bytes)
     CGROUP.kill()  # connections that a tool keeps for its next run would make that one another measurement
     text = log.read_text(errors="replace")
-    if process.returncode:
+    if process.returncode not in codes:
         raise BenchError(f"{' '.join(argv)} exited with {process.returncode}:\n{_telling(text)}")
     return cost, text
 

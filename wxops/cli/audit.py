@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 FILE: dict[str, Any] = {"is_flag": False, "flag_value": "-", "metavar": "[FILE]", "shell_complete": completion.files}
 """An output: to a file that is named, else to standard output."""
 ENGINES, PRECISIONS = ("vllm", "fastdeploy", "transformers"), ("bf16", "fp16", "fp8", "int8", "int4")
+FORMATS = ("as_json", "junit", "sarif", "html", "prometheus")
 HOSTS = [flags.INVENTORY, flags.LIMIT, *flags.VARIABLES, *flags.CONNECTION]
 LOOK = [
     click.option("--deep", is_flag=True, help="Import each PyTorch too, and compute on each GPU with it."),
@@ -105,7 +107,7 @@ def _baseline(path: str | None) -> Any:
 def _outputs_are_apart(given: dict[str, Any]) -> None:
     from wxops.errors import InputError
 
-    names = [name for name in ("as_json", "junit", "sarif", "html", "prometheus") if given[name] == "-"]
+    names = [name for name in FORMATS if given[name] == "-"]
     if len(names) > 1:
         told = " and ".join(f"--{name.removeprefix('as_')}" for name in names)
         raise InputError(f"{told} both go to standard output", fix="name a file for all but one of them")
@@ -126,39 +128,44 @@ def _audit(known: Knowledge, given: dict[str, Any]) -> Audit:
 
 
 def _show(found: Audit, before: Any, given: dict[str, Any]) -> None:
-    from wxops.audit import baseline, saved
-
     texts = _texts(found, given)
     for target, text in texts.items():
         _write(target, text)
     if given["save"]:
-        _write(given["save"], saved.to_json(found) + "\n")
+        _write(given["save"], _text("as_json", found, given["strict"]))
     if "-" in texts or (given["quiet"] and not found.exit_code(strict=True)):
         return
-    from wxops.console import audit_changes, audit_table
+    from wxops.console import audit_table
 
     color = sys.stdout.isatty()
     for line in audit_table.lines(found, color, bool(given["verbose"])):
         click.echo(line)
     if before is not None:
-        click.echo(f"\nSince {before.started}:")
-        for line in audit_changes.lines(baseline.compare(before, saved.saved(found)), color):
+        for line in _changes(found, before, color):
             click.echo(line)
 
 
-def _texts(found: Audit, given: dict[str, Any]) -> dict[str, str]:
-    """Target -> text, for each format that is asked for."""
-    from wxops.audit import saved
-    from wxops.console import audit_html, audit_junit, audit_prometheus, audit_sarif
+def _changes(found: Audit, before: Any, color: bool) -> Iterator[str]:
+    from wxops.audit import baseline, saved
+    from wxops.console import audit_changes
 
-    formats: dict[str, Callable[[Audit], str]] = {
-        "as_json": lambda audit: saved.to_json(audit) + "\n",
-        "junit": lambda audit: audit_junit.text(audit, given["strict"]),
-        "sarif": audit_sarif.text,
-        "html": audit_html.text,
-        "prometheus": audit_prometheus.text,
-    }
-    return {given[name]: text(found) for name, text in formats.items() if given[name]}
+    yield f"\nSince {before.started}:"
+    yield from audit_changes.lines(baseline.compare(before, saved.saved(found)), color)
+
+
+def _texts(found: Audit, given: dict[str, Any]) -> dict[str, str]:
+    """Target -> text, for each format that is asked for; the others are not even imported."""
+    return {given[name]: _text(name, found, given["strict"]) for name in FORMATS if given[name]}
+
+
+def _text(name: str, found: Audit, strict: bool) -> str:
+    if name == "as_json":
+        from wxops.audit import saved
+
+        return saved.to_json(found) + "\n"
+    shown = import_module(f"wxops.console.audit_{name}")
+    text: str = shown.text(found, strict) if name == "junit" else shown.text(found)
+    return text
 
 
 def _write(target: str, text: str) -> None:
