@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import pytest
 GOOD = [f"good{number}" for number in range(1, 4)]
 TASKS = 3
 HERE = f"ansible_connection=local ansible_python_interpreter={sys.executable}"
-NEVER_S = 600
+NEVER_S, PATIENCE_S = 600, 120
 Bad = tuple[str, Callable[[], None]]
 
 
@@ -51,9 +52,15 @@ def says_nothing(folder: Path) -> Iterator[Bad]:
 def hangs(folder: Path) -> Iterator[Bad]:
     """An agent that is stopped in its first task."""
 
+    stuck = folder / "stuck"
+
     def release() -> None:
-        with contextlib.suppress(OSError):
-            os.kill(int((folder / "stuck").read_text()), signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE_S
+        while not (stuck.exists() and stuck.read_text().strip()):
+            assert time.monotonic() < deadline, "it never came to its task"
+            time.sleep(0.05)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(stuck.read_text()), signal.SIGKILL)
 
     try:
         yield f"{HERE} stop=true", release
