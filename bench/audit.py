@@ -144,7 +144,7 @@ def _measured(bench: Bench, rounds: int) -> Iterator[str]:
     cost = bench.light()
     yield ""
     yield (f"wxops audit, {LIGHT_HOSTS} light hosts: {cost.wall:.1f} s wall, {cost.cpu:.1f} s CPU, "
-           f"{cost.memory / report.MB:.0f} MB at its peak")  # fmt: skip
+           f"{cost.memory / 1e6:.0f} MB at its peak")  # fmt: skip
 
 
 def _lines(name: str, found: Rounds) -> Iterator[str]:

@@ -20,6 +20,7 @@ NAME = re.compile(r"(openssl(-libs)?|libssl\d[\w.]*|libopenssl\d*|compat-openssl
 NOT_KNOWN = ("", False)
 LISTS = "/var/lib/apt/lists"
 CANDIDATE = re.compile(r"^(\S+):\n  Installed: .*\n  Candidate: (\S+)\n  Version table:\n((?:   .*\n?)*)", re.MULTILINE)
+OF_DPKG = re.compile(r"^Package: dpkg\n(?:.+\n)*?Architecture: (\S+)$", re.MULTILINE)
 
 
 def offers(host: Host, installed: Installed) -> Offers:
@@ -51,8 +52,18 @@ def _of_apt(host: Host, names: List[str]) -> Offers:
     command = host.command("apt-cache")
     if not names or not command or not any(name.endswith(("Packages", "Packages.lz4")) for name in host.names(LISTS)):
         return {}
-    told = CANDIDATE.findall(host.output(command, "policy", *names))
+    told = CANDIDATE.findall(host.output(command, *_architectures(host), "policy", *names))
     return {name: (version, _from_security(version, table)) for name, version, table in told if version != "(none)"}
+
+
+def _architectures(host: Host) -> List[str]:
+    """Those that apt would ask dpkg for, as its option: it starts dpkg four times, which takes a third of its time.
+
+    dpkg's own comes first and the others as dpkg keeps them, for a list unlike its cache's makes apt build another.
+    """
+    own = OF_DPKG.findall(host.read("/var/lib/dpkg/status"))
+    names = own + [name.strip() for name in host.lines("/var/lib/dpkg/arch") if own and name.strip() not in own]
+    return [word for name in names for word in ("-o", "APT::Architectures::=" + name)]
 
 
 def _from_security(version: str, table: str) -> bool:
