@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from wxops.actions._content import sent_inline
 from wxops.engine.background import Background
 from wxops.engine.call import HostCall
+from wxops.engine.connection_names import with_connection
 from wxops.engine.events import Output, Retrying
 from wxops.engine.facts import with_interpreter
 from wxops.engine.judging import arrived, enough, failure, judged, named, of_loop, refused, registered
@@ -61,7 +62,7 @@ class HostTask:
     def __init__(self, context: PlayContext, task: Task, host: str, label: str) -> None:
         self.context, self.task, self.host, self.label = context, task, host, label
         self.module = context.module(task)
-        self.templar = context.variables.templar(host, task.common)
+        self.templar = with_connection(context.variables.templar(host, task.common), task.common, host, context.options)
         self.receive_at: Path | None = None
         self.noted: list[str] = []
         self.check, self.diff = context.options.check, context.options.diff

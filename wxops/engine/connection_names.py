@@ -1,0 +1,41 @@
+"""How the host of a task is reached, under the names by which playbooks ask: `when: ansible_connection != 'local'`.
+
+Ansible tells a task these also where nobody has set them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from wxops.engine.options import RunOptions
+from wxops.errors import WxopsError
+from wxops.playbook.plays import Common
+from wxops.playbook.templating import Templar
+
+HOST, USER, PORT = (
+    tuple(f"{begin}_{name}" for begin in ("ansible", "ansible_ssh")) for name in ("host", "user", "port")
+)
+
+
+def with_connection(templar: Templar, common: Common, host: str, options: RunOptions) -> Templar:
+    """The templar of a task, which knows them. What a variable says comes before keywords, and these before flags."""
+    known = templar.namespace()
+    otherwise: dict[tuple[str, ...], tuple[Any, Any]] = {
+        ("ansible_connection",): (common.connection, options.connection or "ssh"),
+        HOST: (None, host),
+        USER: (common.remote_user, options.remote_user),
+        PORT: (common.port, options.port),
+    }
+    told: dict[str, Any] = {}
+    for names, (keyword, flag) in otherwise.items():
+        missing = [name for name in names if name not in known]
+        if not missing:
+            continue
+        with contextlib.suppress(
+            WxopsError
+        ):  # the task fails with it when it reaches for the host
+            said = next((known[name] for name in names if name in known), None)
+            value = said or (templar.render(keyword) if keyword is not None else None) or flag
+            told.update({name: value for name in missing if value is not None})
+    return templar.extended(told) if told else templar
