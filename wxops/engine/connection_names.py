@@ -32,9 +32,7 @@ def with_connection(templar: Templar, common: Common, host: str, options: RunOpt
         missing = [name for name in names if name not in known]
         if not missing:
             continue
-        with contextlib.suppress(
-            WxopsError
-        ):  # the task fails with it when it reaches for the host
+        with contextlib.suppress(WxopsError):  # the task fails with it when it reaches for the host
             said = next((known[name] for name in names if name in known), None)
             value = said or (templar.render(keyword) if keyword is not None else None) or flag
             told.update({name: value for name in missing if value is not None})
