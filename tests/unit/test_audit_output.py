@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.unit.audit_examples import HOSTILE, RECORD, RULE, a_hostile_audit, an_audit, with_silent_host
 from wxops.audit import saved
+from wxops.audit.collect import record_of
 from wxops.audit.finding import Verdict
+from wxops.audit.reading import Reading
+from wxops.audit.record import HostRecord
 from wxops.audit.report import Audit, HostAudit
 from wxops.console import audit_html, audit_junit, audit_prometheus, audit_sarif, audit_table
 from wxops.errors import InputError
 
+SENT_SYSTEM = dict.fromkeys(("hostname", "os_id", "os_version", "os_name", "kernel", "architecture"), "")
 EVERY = with_silent_host(an_audit(*Verdict))
 
 
@@ -67,6 +74,28 @@ def test_json_counts_findings_by_verdict_and_keeps_the_record() -> None:
     assert told["hosts"][0]["record"]["nvidia"]["driver_version"]["value"] == "580.159.04"
     assert told["hosts"][1] == {"host": "gpu2", "verdict": "unknown", "findings": [], "record": None,
                                 "problem": "no route to host", "unreachable": True}  # fmt: skip
+
+
+def test_json_has_every_field_also_of_what_a_host_did_not_send() -> None:
+    record = record_of("gpu1", {"ansible_facts": {"gpu": {"system": SENT_SYSTEM, "toolkits": {"value": []}}}})
+    assert isinstance(record, HostRecord)
+    told = json.loads(saved.to_json(Audit((HostAudit("gpu1", record),))))["hosts"][0]["record"]
+    assert set(told) == {field.name for field in dataclasses.fields(HostRecord)}
+    assert told["nvidia"] is None
+    assert set(told["toolkits"]) == set(told["libraries"]) == {field.name for field in dataclasses.fields(Reading)}
+
+
+def test_json_holds_to_the_schema_that_is_printed() -> None:
+    schema = saved.schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads(saved.to_json(EVERY)), schema, jsonschema.Draft202012Validator)
+
+
+def test_the_schema_refuses_what_is_no_audit() -> None:
+    told = json.loads(saved.to_json(EVERY))
+    told["hosts"][0]["verdict"] = "fine"
+    with pytest.raises(jsonschema.ValidationError, match="'fine' is not one of"):
+        jsonschema.validate(told, saved.schema(), jsonschema.Draft202012Validator)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +151,17 @@ def test_prometheus_gets_a_series_for_what_is_to_be_acted_on() -> None:
     assert 'wxops_audit_answered{host="gpu2"} 0' in lines
     assert sum(line.startswith("wxops_audit_finding{") for line in lines) == 3
     assert "wxops_audit_timestamp_seconds 1796040000" in lines
+
+
+def test_prometheus_own_parser_reads_it() -> None:
+    for audit in (EVERY, a_hostile_audit()):
+        families = {family.name: family for family in text_string_to_metric_families(audit_prometheus.text(audit))}
+        assert all(family.type == "gauge" and family.documentation for family in families.values())
+        told = {(s.labels["host"], s.labels["rule"], s.labels["subject"], s.labels["verdict"]): s.value
+                for s in families["wxops_audit_finding"].samples}  # fmt: skip
+        bad = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN)
+        assert told == {(host.host, each.rule, each.subject, each.verdict.value): 1
+                        for host in audit.hosts for each in host.findings if each.verdict in bad}  # fmt: skip
 
 
 def test_a_hosts_text_is_text_in_every_format() -> None:

@@ -5,6 +5,8 @@ Fields are only ever added to a version of the schema; a reader passes over thos
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,8 +83,11 @@ def _finding(finding: Finding) -> SavedFinding:
 
 
 def to_json(audit: Audit) -> str:
-    """Indented, in a fixed order, so that two of them can be compared as text."""
-    return msgspec.json.format(msgspec.json.encode(saved(audit)), indent=2).decode()
+    """Indented, in a fixed order, so that two of them can be compared as text.
+
+    Every field is there: msgspec would leave out those for which a host's own record fell back to the default.
+    """
+    return json.dumps(dataclasses.asdict(saved(audit)), indent=2, ensure_ascii=False)
 
 
 def load(path: Path) -> SavedAudit:
