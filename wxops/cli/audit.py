@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -169,7 +170,7 @@ def _text(name: str, found: Audit, strict: bool) -> str:
 
 
 def _write(target: str, text: str) -> None:
-    """Whole or not at all: a collector that reads meanwhile sees the file before or after."""
+    """Whole or not at all: a collector that reads meanwhile sees the file before or after. A device is written to."""
     from wxops.errors import InputError
 
     if target == "-":
@@ -178,9 +179,14 @@ def _write(target: str, text: str) -> None:
     path = Path(target)
     draft = path.with_name(f".{path.name}.draft")
     try:
+        if path.exists() and not path.is_file():  # /dev/stdout is not to be replaced; a folder says what is wrong
+            path.write_text(text, encoding="utf-8")
+            return
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
         raise InputError(f"{target} cannot be written: {error.strerror}") from None
 
 
