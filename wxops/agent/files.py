@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Mode = Union[int, str, None]
 
 LINKS_FOLLOWED = 40  # as the kernel's own limit
-CLAUSE = re.compile(r"^(?P<who>[ugoa]*)(?P<changes>([-+=]([rwxXst]*|[ugo]))+)$")
+CLAUSE = re.compile(r"^(?P<who>[ugoa]*)(?P<changes>([-+=]([ugo]|[rwxXst]*))+)$")
 
 
 class Files:
@@ -196,7 +196,7 @@ def parse_mode(mode: Mode, now: int, directory: bool) -> int:
         match = CLAUSE.match(clause)
         if match is None:
             raise ModuleFailure("mode %r is neither octal (0644) nor symbolic (u=rw,go=r)" % text)
-        for operator, what in re.findall(r"([-+=])([rwxXst]*|[ugo])", match.group("changes")):
+        for operator, what in re.findall(r"([-+=])([ugo]|[rwxXst]*)", match.group("changes")):
             now = _apply(now, match.group("who"), operator, what, directory)
     return now
 
