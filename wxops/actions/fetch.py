@@ -102,7 +102,7 @@ def _missing(failure: TaskFailed, src: str, fail: bool) -> Result:
     if "not found" in message:
         message = "the remote file does not exist, not transferring"
     elif "is a directory" in message:
-        message = "remote file is a directory, fetch cannot work on directories"
+        message = "remote file is a directory, fetch cannot work on directories, not transferring"
     if fail:
         return {"failed": True, "changed": False, "msg": message, "file": src}
     return {"changed": False, "msg": f"{message}, ignored", "file": src}

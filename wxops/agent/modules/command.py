@@ -13,7 +13,7 @@ from wxops.agent.failure import ModuleFailure
 from wxops.agent.tree import matching
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Sequence
+    from typing import Any, Dict, List, Optional, Sequence, Tuple
 
     from wxops.agent.arguments import Path, Raw
     from wxops.agent.change import Change
@@ -68,12 +68,12 @@ class Conditions:
     def __init__(self, chdir: Optional[str], creates: Optional[str], removes: Optional[str]) -> None:
         self.chdir, self.creates, self.removes = chdir, creates, removes
 
-    def unneeded(self, change: Change) -> Optional[str]:
-        """Why the command need not run, in Ansible's words."""
+    def unneeded(self, change: Change) -> Optional[Tuple[str, str]]:
+        """Why the command need not run, in Ansible's words: a path, and what of it."""
         if self.creates and self._exists(change, self.creates):
-            return "%s exists" % self.creates
+            return self.creates, "exists"
         if self.removes and not self._exists(change, self.removes):
-            return "%s does not exist" % self.removes
+            return self.removes, "does not exist"
         return None
 
     def decide(self) -> bool:
@@ -93,15 +93,14 @@ def execute(change: Change, argv: Sequence[str], shown: Any, conditions: Conditi
     _find_directory(change, conditions.chdir, result)
     unneeded = conditions.unneeded(change)
     if unneeded:
-        would = "Would" if change.check else "Did"
-        skipped = "skipped, since %s" % unneeded
-        return dict(
-            result, msg="%s not run command since %s" % (would, unneeded), stdout=skipped, stdout_lines=[skipped]
-        )
+        path, holds = unneeded
+        skipped = "skipped, since %s %s" % unneeded
+        said = "%s not run command since '%s' %s" % ("Would" if change.check else "Did", path, holds)
+        return dict(result, msg=said, stdout=skipped, stdout_lines=[skipped])
     if change.check:
         unknown = {} if conditions.decide() else {"skipped": True}
         return dict(result, msg="Command would have run if not in check mode", changed=not unknown, **unknown)
-    _find_program(argv[0], conditions.chdir, result)
+    _find_program(argv, conditions.chdir, result)
     done = change.run_command(argv, " ".join(argv).rstrip(), stdin=stdin, cwd=conditions.chdir)
     out, err = (text.rstrip("\r\n") if strip else text for text in (done.stdout, done.stderr))
     result.update(stdout=out, stderr=err, stdout_lines=out.splitlines(), stderr_lines=err.splitlines(), rc=done.rc,
@@ -129,11 +128,14 @@ def _find_directory(change: Change, chdir: Optional[str], result: Result) -> Non
         )
 
 
-def _find_program(name: str, chdir: Optional[str], result: Result) -> None:
+def _find_program(argv: Sequence[str], chdir: Optional[str], result: Result) -> None:
     """A command that cannot start is no change, and must not stand in the journal as one."""
+    name = argv[0]
     path = os.path.join(chdir or ".", name) if "/" in name else name
     if shutil.which(path) is None:
-        raise ModuleFailure("there is no program %r on this host" % name, **dict(_without_message(result), rc=2))
+        line = " ".join(map(shlex.quote, argv))
+        told = dict(_without_message(result), rc=2, cmd=line)
+        raise ModuleFailure("there is no program %r on this host" % name, **told)
 
 
 def _without_message(result: Result) -> Result:

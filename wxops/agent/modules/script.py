@@ -38,8 +38,9 @@ def script(
     conditions = Conditions(chdir, creates, removes)
     unneeded = conditions.unneeded(change)
     if unneeded:
-        option = "creates" if creates and unneeded.startswith(creates) else "removes"
-        return {"skipped": True, "msg": "%s, matching %s option" % (unneeded, option)}
+        path, holds = unneeded
+        option = "creates" if holds == "exists" else "removes"
+        return {"skipped": True, "msg": "%s %s, matching %s option" % (path, holds, option)}
     if change.check:
         if conditions.decide():
             return {"changed": True}
