@@ -65,6 +65,10 @@ class HostUnreachable(WxopsError):
     exit_code = 4
 
 
+class BecomeRefused(HostUnreachable):
+    """The host answers, but the login may not become the user that a task wants: the task fails, not the host."""
+
+
 class NoPython(HostUnreachable):
     """The host answers, but it has no Python in which an agent could run."""
 

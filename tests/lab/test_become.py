@@ -54,7 +54,7 @@ def test_a_wrong_password_of_su_is_said_and_tried_once(project: Path, lab: Lab, 
     count = "journalctl -q _COMM=su | grep -c 'authentication failure' || true"
     before = int(shared_host.ssh(count).stdout)
     done = play(project, lab, [WHO, WHO], password="wrong", **AS_OPS)
-    assert done.returncode == 4
+    assert done.returncode == 2
     assert "su refuses the password of 'ops'" in done.stdout and "--ask-become-pass" in done.stdout
     time.sleep(0.5)
     assert int(shared_host.ssh(count).stdout) - before == 1
@@ -63,14 +63,14 @@ def test_a_wrong_password_of_su_is_said_and_tried_once(project: Path, lab: Lab, 
 def test_without_a_password_su_is_not_waited_for(project: Path, lab: Lab) -> None:
     began = time.monotonic()
     done = play(project, lab, [WHO], password=None, **AS_OPS)
-    assert done.returncode == 4
+    assert done.returncode == 2
     assert "su on the host wants the password of 'ops'" in done.stdout and "(-K)" in done.stdout
     assert time.monotonic() - began < 8
 
 
 def test_an_unknown_user_is_named(project: Path, lab: Lab) -> None:
     done = play(project, lab, [WHO], **{**AS_OPS, "become_user": "nobody-here"})
-    assert done.returncode == 4
+    assert done.returncode == 2
     assert "su on the host knows no user 'nobody-here'" in done.stdout
 
 
@@ -107,6 +107,6 @@ def test_become_exe_and_become_flags_are_taken(project: Path, lab: Lab, clean: H
 def test_root_becomes_a_service_without_a_shell_by_the_flags_that_name_one(project: Path, lab: Lab) -> None:
     as_service = {"become": True, "become_method": "su", "become_user": "www-data"}
     done = play(project, lab, [WHO], None, "root", **as_service)
-    assert done.returncode == 4 and "'www-data' has no shell on the host" in done.stdout
+    assert done.returncode == 2 and "'www-data' has no shell on the host" in done.stdout
     done = play(project, lab, shown(WHO), None, "root", **as_service, become_flags="-s /bin/sh")
     assert '"who.stdout": "www-data"' in done.stdout, done.stdout + done.stderr

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wxops.actions import Call
 from wxops.actions._content import find, mode_of, one_file, packed, read
-from wxops.errors import InputError
+from wxops.errors import TaskFailed
 
 if TYPE_CHECKING:
     from wxops.agent.arguments import Mode, Path
@@ -78,12 +78,12 @@ def prepare(
         "serole": serole, "setype": setype, "selevel": selevel,
     }  # fmt: skip
     if not src and content is None:
-        raise InputError("src (or content) is required")
+        raise TaskFailed("src (or content) is required", {})
     if src and content is not None:
-        raise InputError("src and content are mutually exclusive")
+        raise TaskFailed("src and content are mutually exclusive", {})
     if content is not None:
         if dest.endswith("/"):
-            raise InputError("can not use content with a dir as dest", fix="name the file in dest")
+            raise TaskFailed("can not use content with a dir as dest", {})
         sent = one_file(call, _text(content), "")
         return "copy", {**arguments, "_sent": {**sent, "text": True}}
     if remote_src:

@@ -14,7 +14,7 @@ from wxops.engine.call import HostCall
 from wxops.engine.connection_names import with_connection
 from wxops.engine.events import Output, Retrying
 from wxops.engine.facts import with_interpreter
-from wxops.engine.judging import arrived, enough, failure, judged, named, of_loop, refused, registered
+from wxops.engine.judging import NOT_JUDGED, arrived, enough, failure, judged, named, of_loop, refused, registered
 from wxops.engine.loops import Item, items_of
 from wxops.engine.module_defaults import rendered_defaults
 from wxops.engine.place import Place, place_of, varies
@@ -162,7 +162,10 @@ class HostTask:
         if delay is not None:
             seconds = number(delay, "delay", task.origin)
         for attempt in range(1, retries + 2):
-            result = self._judged(item, {**self._alone(item), "attempts": attempt})
+            result = self._alone(item)
+            if result.get(NOT_JUDGED) or result.get("skipped"):
+                return self._judged(item, result)
+            result = self._judged(item, {**result, "attempts": attempt})
             if arrived(task, item, result):
                 return result
             if attempt <= retries:
@@ -209,10 +212,18 @@ class HostTask:
             self._background(item)
             arguments = self._arguments(item)
             return dict(self.module.function(call, **arguments))
-        except TaskFailed as error:
+        except (TaskFailed, InputError, TemplateError) as error:
+            return self._failure(error)
+
+    def _failure(self, error: WxopsError) -> Result:
+        """The result of an item that failed here. What is wrong in the playbook is no result to be judged by it.
+
+        A module tells of wrong arguments itself, and so does copy, as in Ansible: that is judged as any failure.
+        """
+        if isinstance(error, TaskFailed):
             return {"failed": True, "msg": error.what, **error.result}
-        except (InputError, TemplateError) as error:
-            return failure(error)
+        told = self.module.runs == "host" and not isinstance(error, TemplateError)
+        return failure(error) if told else {**failure(error), NOT_JUDGED: True}
 
     def _together(self, items: list[Item]) -> list[Result]:
         """Several items in as few messages as they have places."""
@@ -224,10 +235,8 @@ class HostTask:
                 name, arguments = self._for_host(item, offers)
                 place = repr(self.place(item.templar)) if self._varies else ""
                 background = self._background(item)
-            except TaskFailed as error:
-                results[index] = {"failed": True, "msg": error.what, **error.result}
-            except (InputError, TemplateError) as error:
-                results[index] = failure(error)
+            except (TaskFailed, InputError, TemplateError) as error:
+                results[index] = self._failure(error)
             else:
                 limit = background.limit if background else None
                 message = messages.setdefault((name, place, limit), _Message(name, item.templar, limit))
@@ -250,6 +259,9 @@ class HostTask:
         return name, prepared
 
     def _arguments(self, item: Item) -> dict[str, Any]:
+        common = self.task.common
+        for keyword in (common.environment, common.ignore_errors, common.notify):
+            item.templar.render(keyword)  # an error in one fails the task before it does anything
         given, raw = self.task.arguments, self.module.signature.raw
         if self.module.signature.open and isinstance(given, dict):  # names of the operator's own may be templates
             given = {check_name(item.templar.render(name)): value for name, value in given.items()}

@@ -13,6 +13,8 @@ from wxops.playbook.templating import Templar
 Result = dict[str, Any]
 UNKNOWN_TRACEBACK = "(traceback unavailable)"
 """What `exception` of a failed task holds in Ansible, unless it is asked for tracebacks."""
+NOT_JUDGED = "_not_judged"
+"""Marks the result of a task that could not even begin: neither changed_when nor failed_when nor until is asked."""
 STATUS_KEYS = frozenset({"changed", "failed", "skipped", "unreachable", "ansible_loop_var"})
 SEVERAL_DIFFS = frozenset({"copy", "template", "lineinfile", "blockinfile", "user"})
 """Modules whose result has a list of diffs in Ansible: that of the content, and that of mode and owner."""
@@ -34,13 +36,14 @@ def refused(task: Task, item: Item) -> Result | None:
 def judged(task: Task, item: Item, result: Result) -> Result:
     """The result after changed_when and failed_when."""
     result = {"changed": False, **result}
-    if result.get("skipped"):
+    if result.get("skipped") or result.get(NOT_JUDGED):
         return result
     scope = with_result(task, item, result)
     changed_is_told = False
     try:
         if task.changed_when is not None:
             result["changed"] = _all_hold(task, scope, task.changed_when, "changed_when")
+            scope = with_result(task, item, result)
         changed_is_told = True
         if task.failed_when is not None:
             failed = _all_hold(task, scope, task.failed_when, "failed_when")

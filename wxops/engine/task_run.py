@@ -16,13 +16,15 @@ from wxops.engine.judging import failure, is_failed, item_results, refused, regi
 from wxops.engine.loops import Item
 from wxops.engine.strategies import FOR_ALL, lanes, refuse_for_all
 from wxops.engine.values import number, percentage, truth
-from wxops.errors import HostUnreachable, WxopsError
+from wxops.errors import BecomeRefused, HostUnreachable, WxopsError
 from wxops.playbook.jinja.embedded import has_template
 from wxops.playbook.plays import Task, as_tags
 from wxops.playbook.source import SourceStr
 from wxops.playbook.task_loader import DYNAMIC
 
 Results = dict[str, dict[str, Any]]
+NOTIFYING_NOBODY = ("group_by", "add_host")
+"""What changes the inventory changes no host: in Ansible, too, its `notify` reaches no handler."""
 CENSORED = {"censored": "the output is hidden because the task says no_log: true"}
 
 
@@ -131,6 +133,9 @@ class TaskRun:
         try:
             outcome = host_task.run()
             status = self._status(host_task, outcome.result)
+        except BecomeRefused as error:
+            outcome = Outcome(_failed(error), [])
+            status = self._status(host_task, outcome.result)
         except HostUnreachable as error:
             outcome = Outcome({"unreachable": True, "changed": False, "msg": str(error)}, [])
             status = "ignored" if host_task.says(task.common.ignore_unreachable) else "unreachable"
@@ -150,7 +155,8 @@ class TaskRun:
 
     def _status(self, host_task: HostTask, result: Mapping[str, Any]) -> Status:
         if is_failed(result):
-            return "ignored" if host_task.says(host_task.task.common.ignore_errors) else self._fallen(host_task.host)
+            ignored = host_task.says(host_task.task.common.ignore_errors, unsure=True)
+            return "ignored" if ignored else self._fallen(host_task.host)
         if result.get("skipped"):
             return "skipped"
         return "changed" if result.get("changed") else "ok"
@@ -173,7 +179,7 @@ class TaskRun:
                 self._learn(task, self._whose_facts(host_task, item), each)
             if task.module == "set_stats" and "ansible_stats" in each:
                 self.context.stats.add(host, self.context.secrets.mask_data(each["ansible_stats"]))
-        if notify and status == "changed" and task.common.notify:
+        if notify and status == "changed" and task.common.notify and task.module not in NOTIFYING_NOBODY:
             self._notify(host_task)
         if host_task.noted and self.context.owed is not None:
             self.context.owed.judged(host, host_task.noted)

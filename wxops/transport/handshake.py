@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import dataclass
 
-from wxops.errors import HostUnreachable, NoPython
+from wxops.errors import BecomeRefused, HostUnreachable, NoPython
 from wxops.transport.becoming import PROMPT, method_of
 from wxops.transport.bootstrap import MARK, NO_PYTHON, OLD_PYTHON
 from wxops.transport.options import Become, ConnectionOptions
@@ -74,5 +74,6 @@ def _failed(options: ConnectionOptions, become: Become | None, out: bytes, err: 
 def _refused(options: ConnectionOptions, become: Become | None, meaning: str) -> HostUnreachable:
     what = meaning.format(user=options.user or "the login user", become=become.user if become else "")
     remedies = {**method_of(become).remedies, **REMEDIES}
-    kind = NoPython if meaning == REFUSALS[OLD_PYTHON] else HostUnreachable
+    old, refusing = meaning == REFUSALS[OLD_PYTHON], become is not None
+    kind = NoPython if old else BecomeRefused if refusing else HostUnreachable
     return kind(what, fix=next((text for start, text in remedies.items() if what.startswith(start)), None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from wxops.errors import HostUnreachable
+from wxops.errors import BecomeRefused, HostUnreachable
 from wxops.transport.becoming import method_of
 from wxops.transport.options import Become, ConnectionOptions
 from wxops.transport.pipe import SSHPipe
@@ -45,7 +45,7 @@ def _listen(pipe: SSHPipe, options: ConnectionOptions, become: Become | None) ->
         if become is not None and not answered and (asked := method.prompt.search(err)):
             if become.password is None:
                 what = method.wants_password.format(become=become.user, user=options.user)
-                raise HostUnreachable(what, where=options.name)
+                raise BecomeRefused(what, where=options.name)
             pipe.write(become.password.encode() + b"\n")
             answered, err = True, err[: asked.start()] + err[asked.end() :]
         if data == b"" and error is None:
