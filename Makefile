@@ -1,4 +1,5 @@
-# What a contributor types: make setup, test, lint, demo, bench, bench-audit, bench-fleet, conformance, conformance-roles, soak. Everything lives in .venv.
+# What a contributor types: make setup, test, lint, demo, bench, bench-audit, bench-fleet, conformance, conformance-roles, fuzz, soak.
+# Everything lives in .venv.
 
 PYTHON ?= python3
 # The build of PyTorch to serve with: pinned, and found through pip's own configuration. For a CUDA machine or a plain
@@ -7,11 +8,15 @@ TORCH ?= torch==2.13.0
 # How often `make soak` runs the lab tests after that.
 SOAK ?= 1
 
+# How many random playbooks `make fuzz` runs, and which.
+CASES ?= 500
+SEED ?= 1
+
 BIN := .venv/bin
 ANSIBLE := .venv/ansible-core
 RUNTIME := $(wildcard runtime/pyproject.toml)
 
-.PHONY: setup packages test lint demo bench bench-audit bench-fleet conformance conformance-roles soak
+.PHONY: setup packages test lint demo bench bench-audit bench-fleet conformance conformance-roles fuzz soak
 
 setup: packages .venv/ready
 
@@ -65,7 +70,12 @@ conformance: setup $(ANSIBLE)/ready
 conformance-roles: setup $(ANSIBLE)/ready
 	$(BIN)/python -m conformance.roles $(ROLES)
 
-# The long campaigns: agents killed at random instants, random playbooks checked and run, and then the lab tests again.
-soak: setup
+# Random playbooks under ansible-core and under wxops, each on a fresh host: make fuzz CASES=50 SEED=7
+fuzz: setup $(ANSIBLE)/ready
+	$(BIN)/python -m conformance.fuzz --cases $(CASES) --seed $(SEED)
+
+# The long campaigns: agents killed at random instants, random playbooks held against ansible-core, and
+# checked and run and taken back, and then the lab tests again.
+soak: setup fuzz
 	WXOPS_KILLS=120 WXOPS_EXAMPLES=400 $(BIN)/pytest tests/lab/test_kill.py tests/lab/test_check_tells_the_truth.py
 	@for run in $$(seq $(SOAK)); do echo "soak $$run of $(SOAK)"; $(BIN)/pytest --quiet --exitfirst tests/lab || exit 1; done

@@ -1,4 +1,4 @@
-"""An ansible-core callback: writes what every task came to on every host into $TOLD, one JSON object a line.
+"""An ansible-core callback: writes what every task came to on every host, and the recap, into $TOLD: JSON lines.
 
 It needs nothing of wxops, and prints nothing: scripts read what ansible-playbook prints.
 """
@@ -21,6 +21,9 @@ class CallbackModule(CallbackBase):
         task = result._task
         line = {"host": result._host.get_name(), "task": task.get_name(), "where": task.get_path(), "status": status,
                 "module": task.action.rpartition(".")[2], "result": result._result}  # fmt: skip
+        self._write(line)
+
+    def _write(self, line):
         with open(os.environ["TOLD"], "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(json.dumps(line, default=str) + "\n")
 
@@ -35,3 +38,9 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_unreachable(self, result):
         self._tell("unreachable", result)
+
+    def v2_playbook_on_stats(self, stats):
+        counts = {host: stats.summarize(host) for host in stats.processed}
+        named = {"failures": "failed"}
+        self._write({"event": "recap", "hosts": {host: {named.get(name, name): count for name, count in each.items()}
+                                                 for host, each in counts.items()}})  # fmt: skip

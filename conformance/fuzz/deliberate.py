@@ -1,0 +1,42 @@
+"""Differences that are meant: deliberate.yml as data, and which of its entries a difference falls under."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from conformance.fuzz.engines import Ran
+from conformance.fuzz.results import Difference, refused
+
+ENTRIES: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text(encoding="utf-8")) or []
+FIELDS = ("run", "kind", "where", "what", "theirs", "ours")
+FAILED = ("failed", "ignored", "rescued")
+
+
+def reason(difference: Difference, ran: tuple[Ran, Ran]) -> str | None:
+    """Why a difference is meant; None where nothing says so."""
+    theirs, ours = ran
+    for entry in ENTRIES:
+        if "refused" in entry:
+            if refused(ours) and re.search(entry["refused"], ours.output) and (_failed(theirs) or not theirs.told):
+                return str(entry["why"])
+        elif (
+            all(_holds(entry[name], getattr(difference, name)) for name in FIELDS if name in entry)
+            and re.search(entry.get("printed", ""), ours.output)
+            and ("failed" not in entry or (_failed(theirs, entry["failed"]) and _failed(ours)))
+        ):
+            return str(entry["why"])
+    return None
+
+
+def _holds(pattern: str, value: Any) -> bool:
+    return re.fullmatch(pattern, str(value), re.DOTALL) is not None
+
+
+def _failed(ran: Ran, message: str = "") -> bool:
+    """Did something fail in it, with such a message, whatever came of that?"""
+    told = [str(said["result"]) for said in ran.told if said["status"] in FAILED]
+    return refused(ran) or any(re.search(message, each) for each in told)
