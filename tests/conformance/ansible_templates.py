@@ -37,7 +37,7 @@ def evaluated(case):
         options = untrusted(case.get("options", {}))
         text = trust_as_template(str(expression))
         result = templar.copy_with_new_env(available_variables=variables).template(
-            text, escape_backslashes=False, overrides={"trim_blocks": True, "keep_trailing_newline": True, **options}
+            text, escape_backslashes=False, overrides={"trim_blocks": True, **options}
         )
         return "" if result is None else str(result)
     return templar.template(expression)

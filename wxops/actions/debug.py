@@ -8,18 +8,22 @@ from typing import Any
 import jinja2
 
 from wxops.actions import Call, Result, succeed
-from wxops.errors import TemplateError, UndefinedVariable, WxopsError
+from wxops.errors import InputError, TemplateError, UndefinedVariable, WxopsError
 from wxops.playbook.jinja.lazy import plain
 from wxops.playbook.jinja.undefined import error_of
 
+HELLO = "Hello world!"
 
-def debug(call: Call, msg: Any = "Hello world!", var: str | None = None, verbosity: int = 0) -> Result:
+
+def debug(call: Call, msg: Any = HELLO, var: str | None = None, verbosity: int = 0) -> Result:
     """Print something during a run.
 
     msg: what to print.
     var: an expression whose value is printed instead.
     verbosity: print only with at least so many -v.
     """
+    if var is not None and msg is not HELLO:
+        raise InputError("parameters are mutually exclusive: msg|var")
     if verbosity > int(call.templar.namespace().get("ansible_verbosity", 0)):
         return succeed(skipped=True, skipped_reason="Verbosity threshold not met.")
     if var is None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Literal, Optional, Union, get_args, get_origin  # noqa: UP035  agent code names them
 
 from wxops.errors import InputError, Origin, nearest
+from wxops.playbook.jinja.lazy import plain
 from wxops.playbook.source import SourceStr
 from wxops.playbook.words import Word, words
 
@@ -260,7 +261,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool | int | float):
         return str(value)
     if isinstance(value, Mapping | list):
-        return json.dumps(value)
+        return str(plain(value))  # as Python writes it, which is what Ansible's modules get
     raise ValueError(f"should be text, not {value!r}")
 
 

@@ -127,10 +127,12 @@ class Templar:
         """A whole template file. The caller vouches for the text; `name` is its path.
 
         settings: delimiters and rules for white space, see `jinja.settings.NAMES`. As with ansible-core the line break
-        after a block is dropped and the last one of the file kept.
+        after a block is dropped, and the text ends with no fewer line breaks than the file.
         """
-        result = self.template_value(text, name, {"keep_trailing_newline": True, **settings})
-        return "" if result is None or result is OMIT else str(result)
+        result = self.template_value(text, name, {"keep_trailing_newline": False, **settings})
+        said = "" if result is None or result is OMIT else str(result)
+        missing_breaks = len(text) - len(text.rstrip("\n")) - (len(said) - len(said.rstrip("\n")))
+        return said + str(settings.get("newline_sequence", "\n")) * missing_breaks
 
     def template_value(self, text: str, name: str, settings: Mapping[str, Any]) -> Any:
         """The same, but a file that is one expression gives a value of its own type."""
