@@ -14,21 +14,38 @@ from conformance.fuzz.results import Difference, refused
 ENTRIES: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text(encoding="utf-8")) or []
 FIELDS = ("run", "kind", "where", "what", "theirs", "ours")
 FAILED = ("failed", "ignored", "rescued")
+Meant = list[tuple[Difference, str]]
 
 
-def reason(difference: Difference, ran: tuple[Ran, Ran]) -> str | None:
-    """Why a difference is meant; None where nothing says so."""
+def parted(differences: list[Difference], ran: tuple[Ran, Ran]) -> tuple[list[Difference], Meant]:
+    """Those of a run that are to be mended, and those that are meant, with why."""
+    wrong: list[Difference] = []
+    meant: Meant = []
+    ended: str | None = None
+    for difference in differences:
+        entry = _entry(difference, ran)
+        why = entry["why"] if entry else ended
+        if why is None:
+            wrong.append(difference)
+        else:
+            meant.append((difference, why))
+        if entry and entry.get("ends"):
+            ended = why
+    return wrong, meant
+
+
+def _entry(difference: Difference, ran: tuple[Ran, Ran]) -> dict[str, Any] | None:
     theirs, ours = ran
     for entry in ENTRIES:
         if "refused" in entry:
             if refused(ours) and re.search(entry["refused"], ours.output) and (_failed(theirs) or not theirs.told):
-                return str(entry["why"])
+                return entry
         elif (
             all(_holds(entry[name], getattr(difference, name)) for name in FIELDS if name in entry)
             and re.search(entry.get("printed", ""), ours.output)
             and ("failed" not in entry or (_failed(theirs, entry["failed"]) and _failed(ours)))
         ):
-            return str(entry["why"])
+            return entry
     return None
 
 

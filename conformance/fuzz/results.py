@@ -9,6 +9,7 @@ from typing import Any
 
 from conformance.compare import account, status
 from conformance.fuzz.engines import Ran
+from conformance.fuzz.trees import BACKUP
 
 # Keys of a result that are not compared, and why.
 LEFT_OUT = {
@@ -132,5 +133,7 @@ def _flags(*results: Mapping[str, Any]) -> set[str]:
 
 
 def _plain(value: Any) -> Any:
-    """A text without the names of temporary files, and without the sentence of an error that stands in it."""
-    return ERROR.sub(ERROR_SAID, TEMPORARY.sub("TEMPORARY", value)) if isinstance(value, str) else value
+    """A text without names of temporary files, the times of backups, and the sentence of an error that stands in it."""
+    if not isinstance(value, str):
+        return value
+    return BACKUP.sub(".BACKUP", ERROR.sub(ERROR_SAID, TEMPORARY.sub("TEMPORARY", value)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.fuzz import trees
-from conformance.fuzz.deliberate import reason
+from conformance.fuzz.deliberate import parted
 from conformance.fuzz.engines import FOLDER, INVENTORY, Engine, Ran
 from conformance.fuzz.given import give
 from conformance.fuzz.hosts import FreshHost, Hosts, fill
@@ -39,7 +39,8 @@ def attempt(case: Case, hosts: Hosts, engines: dict[str, Engine]) -> Tried:
     try:
         for _, host in sides:
             _prepare(host, case)
-        ran, differences = [], []
+        ran: list[tuple[Ran, Ran]] = []
+        found: list[Difference] = []
         for run in RUNS:
             with ThreadPoolExecutor(len(sides)) as pool:
                 theirs, ours = pool.map(lambda side: side[0].run(side[1], [*case.options.split(), "play.yml"]), sides)
@@ -47,15 +48,13 @@ def attempt(case: Case, hosts: Hosts, engines: dict[str, Engine]) -> Tried:
             found = compare(run, theirs, ours)
             tree = trees.compare(sides[0][1], sides[1][1])
             found += [Difference(run, "tree", path, "", *entry) for path, entry in tree.items()]
-            differences += found
             if found:
                 break  # the second run would differ for the first one's reason
     finally:
         for _, host in sides:
             host.remove()
-    told = [(difference, reason(difference, ran[difference.run - 1])) for difference in differences]
-    return Tried(case, tuple(ran), tuple(d for d, why in told if why is None),
-                 tuple((d, why) for d, why in told if why is not None))  # fmt: skip
+    wrong, meant = parted(found, ran[-1])
+    return Tried(case, tuple(ran), tuple(wrong), tuple(meant))
 
 
 def _prepare(host: FreshHost, case: Case) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.fuzz.deliberate import reason
+from conformance.fuzz.deliberate import parted
 from conformance.fuzz.engines import Ran
 from conformance.fuzz.minimise import minimised
 from conformance.fuzz.playbooks import Case, random_case
@@ -57,10 +57,18 @@ def test_times_and_sentences_of_failures_need_not_be_alike() -> None:
 
 def test_what_is_meant_has_a_reason_only_where_ansible_core_failed_too() -> None:
     ours = ran(code=1, output="error: play.yml:1:1: file needs path\n")
-    (difference,) = compare(1, ran(said("failed")), ours)
-    assert reason(difference, (ran(said("failed")), ours)) is not None
-    assert reason(difference, (ran(said("ok")), ours)) is None
-    assert reason(Difference(1, "tree", "/x", "", None, None), (ran(), ran())) is None
+    for theirs, is_meant in ((ran(said("failed")), True), (ran(said("ok")), False)):
+        wrong, meant = parted(compare(1, theirs, ours), (theirs, ours))
+        assert (len(wrong), len(meant)) == ((0, 1) if is_meant else (1, 0))
+    assert parted([Difference(1, "tree", "/x", "", None, None)], (ran(), ran()))[1] == []
+
+
+def test_what_follows_from_a_difference_that_is_meant_is_not_told_again() -> None:
+    ended = Difference(1, "status", "play.yml:1", "file", "ignored: Task failed: Error while evaluating conditional: x",
+                       "failed: x")  # fmt: skip
+    later = Difference(1, "status", "play.yml:2", "file", "ok", "did not run it")
+    assert parted([ended, later], (ran(), ran()))[0] == []
+    assert parted([later, ended], (ran(), ran()))[0] == [later]
 
 
 def test_a_case_gets_as_small_as_what_differs() -> None:
