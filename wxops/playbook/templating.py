@@ -130,9 +130,7 @@ class Templar:
         after a block is dropped, and the text ends with no fewer line breaks than the file.
         """
         result = self.template_value(text, name, {"keep_trailing_newline": False, **settings})
-        said = "" if result is None or result is OMIT else str(result)
-        missing_breaks = len(text) - len(text.rstrip("\n")) - (len(said) - len(said.rstrip("\n")))
-        return said + str(settings.get("newline_sequence", "\n")) * missing_breaks
+        return "" if result is None or result is OMIT else str(result)
 
     def template_value(self, text: str, name: str, settings: Mapping[str, Any]) -> Any:
         """The same, but a file that is one expression gives a value of its own type."""

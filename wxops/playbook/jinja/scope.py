@@ -94,7 +94,8 @@ class Template(jinja2.Template):
         scope.templar = templar
         result = joined(self.root_render_func(scope))
         if self.line_breaks and isinstance(result, str):
-            return result + "\n" * (self.line_breaks - (len(result) - len(result.rstrip("\n"))))
+            missing = self.line_breaks - (len(result) - len(result.rstrip("\n")))
+            return result + str(environment.newline_sequence) * missing
         return result
 
 
