@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -11,7 +12,7 @@ import jsonschema
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.unit.audit_examples import HOSTILE, RECORD, RULE, a_hostile_audit, an_audit, with_silent_host
+from tests.unit.audit_examples import HOSTILE, RECORD, RULE, a_hostile_audit, an_audit, finding, with_silent_host
 from wxops.audit import saved
 from wxops.audit.collect import record_of
 from wxops.audit.finding import Verdict
@@ -55,6 +56,27 @@ def test_the_table_has_the_worst_first_and_the_fix_on_its_line() -> None:
         lines[-1]
         == "2 hosts in 1.2 s, 1 without an answer: 1 fail, 1 unknown, 1 warn, 1 pass, 1 skipped, 1 not supported"
     )
+
+
+def test_on_a_terminal_a_long_finding_is_broken_and_its_fix_begins_a_line() -> None:
+    found = finding(Verdict.FAIL, evidence="one thing after the other " * 6, fix="upgrade the driver, then reboot")
+    audit = Audit((HostAudit("gpu1", RECORD, (found,)),))
+    for columns in (60, 120):
+        lines = list(audit_table.lines(audit, color=False, whole=False, columns=columns))
+        assert max(map(len, lines[1:-1])) <= columns
+        assert any(line.strip() == "-> upgrade the driver, then reboot" for line in lines)
+    assert sum(RULE in line for line in audit_table.lines(audit, color=False, whole=False)) == 1
+
+
+def test_the_table_tells_what_could_not_be_looked_at() -> None:
+    record = replace(RECORD, notes=("2 processes may not be looked into",))
+    lines = list(audit_table.lines(Audit((HostAudit("gpu1", record),)), color=False, whole=False))
+    assert "  note: 2 processes may not be looked into" in lines
+
+
+def test_a_hosts_text_begins_no_line_of_the_table() -> None:
+    audit = Audit((HostAudit("gpu1", RECORD, (finding(Verdict.FAIL, evidence="bad\n  pass     fine"),)),))
+    assert not any(line.startswith("  pass") for line in audit_table.lines(audit, color=False, whole=False))
 
 
 def test_the_whole_table_names_what_passed_too() -> None:
@@ -149,6 +171,7 @@ def test_prometheus_gets_a_series_for_what_is_to_be_acted_on() -> None:
     lines = audit_prometheus.text(EVERY).splitlines()
     assert 'wxops_audit_findings{host="gpu1",verdict="pass"} 1' in lines
     assert 'wxops_audit_answered{host="gpu2"} 0' in lines
+    assert not any('findings{host="gpu2"' in line for line in lines)  # zeros would say that it is fine
     assert sum(line.startswith("wxops_audit_finding{") for line in lines) == 3
     assert "wxops_audit_timestamp_seconds 1796040000" in lines
 

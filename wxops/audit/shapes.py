@@ -155,28 +155,40 @@ def shape(model: str) -> Shape:
             return each
     config = Path(model) / "config.json"
     if config.is_file():
-        return from_config(json.loads(config.read_text(encoding="utf-8")), config)
+        return from_config(_read(config), config)
     known = [each.name for each in catalogue().models]
     raise InputError(f"there is no model {model!r}, and no directory with a config.json", fix=nearest(wanted, known))
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"it is no JSON: {error}", where=str(path), fix="take it from the checkpoint") from None
+    if not isinstance(raw, dict):
+        raise InputError("it is no JSON object", where=str(path), fix="take it from the checkpoint")
+    return raw
 
 
 def from_config(raw: Mapping[str, Any], path: Path) -> Shape:
     """The shape in a config.json as transformers writes it. Raises InputError with the key that is missing."""
     try:
-        heads = int(raw["num_attention_heads"])
+        heads = _positive(raw, "num_attention_heads")
         return Shape(
             name=path.parent.name,
             family=str(raw["model_type"]),
             source=str(path),
-            vocab_size=int(raw["vocab_size"]),
-            hidden_size=int(raw["hidden_size"]),
-            layers=int(raw["num_hidden_layers"]),
+            vocab_size=_positive(raw, "vocab_size"),
+            hidden_size=_positive(raw, "hidden_size"),
+            layers=_positive(raw, "num_hidden_layers"),
             heads=heads,
-            kv_heads=int(raw.get("num_key_value_heads") or heads),
-            head_dim=int(raw.get("head_dim") or raw["hidden_size"] // heads),
-            intermediate_size=int(raw["intermediate_size"]),
+            kv_heads=_positive(raw, "num_key_value_heads", heads),
+            head_dim=_positive(raw, "head_dim", raw["hidden_size"] // heads),
+            intermediate_size=_positive(raw, "intermediate_size"),
             tied_embeddings=bool(raw.get("tie_word_embeddings", False)),
-            max_context=int(raw["max_position_embeddings"]),
+            max_context=_positive(raw, "max_position_embeddings"),
             experts=_experts(raw),
         )
     except KeyError as error:
@@ -184,7 +196,15 @@ def from_config(raw: Mapping[str, Any], path: Path) -> Shape:
             f"{error.args[0]!r} is not there", where=str(path), fix="take it from the checkpoint"
         ) from None
     except (TypeError, ValueError) as error:
-        raise InputError(f"has a value that is no number: {error}", where=str(path)) from None
+        raise InputError(f"has a value that is none: {error}", where=str(path)) from None
+
+
+def _positive(raw: Mapping[str, Any], key: str, default: int | None = None) -> int:
+    """A number from 1 on: anything else would make sizes that look like an answer."""
+    value = raw[key] if default is None else raw.get(key) or default
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{key} is {value!r}, not a number from 1 on")
+    return value
 
 
 def _experts(raw: Mapping[str, Any]) -> Experts | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from wxops.cli import options as flags
 from wxops.cli.group import Group
 
 if TYPE_CHECKING:
+    from wxops.audit.baseline import HostChanges
     from wxops.audit.demand import Demand
     from wxops.audit.knowledge import Knowledge
     from wxops.audit.report import Audit
@@ -74,6 +76,7 @@ def audit(context: click.Context, /, **given: Any) -> int:
     known = _knowledge(given)
     before = _baseline(given["baseline"])
     _outputs_are_apart(given)
+    _outputs_can_be_written(given)
     found = _audit(known, given)
     _show(found, before, given)
     return found.exit_code(given["strict"])
@@ -114,6 +117,23 @@ def _outputs_are_apart(given: dict[str, Any]) -> None:
         raise InputError(f"{told} both go to standard output", fix="name a file for all but one of them")
 
 
+def _outputs_can_be_written(given: dict[str, Any]) -> None:
+    """Asked before the hosts are: an audit of a fleet is not to be lost for a wrong path."""
+    from wxops.errors import InputError
+
+    for name in (*FORMATS, "save"):
+        target = given[name]
+        if target is None or (target == "-" and name != "save"):
+            continue
+        path = Path(target)
+        if not path.name or path.is_dir():
+            raise InputError(f"--{name.removeprefix('as_')} {target!r} cannot be written: it names no file")
+        if not path.parent.is_dir():
+            raise InputError(f"{target} cannot be written: there is no directory {path.parent}", fix="make it first")
+        if not path.exists() and not os.access(path.parent, os.W_OK):
+            raise InputError(f"{target} cannot be written: no permission to write in {path.parent}")
+
+
 def _audit(known: Knowledge, given: dict[str, Any]) -> Audit:
     from wxops.audit.run import audit_hosts
     from wxops.playbook.inventory import Inventory
@@ -134,24 +154,32 @@ def _show(found: Audit, before: Any, given: dict[str, Any]) -> None:
         _write(target, text)
     if given["save"]:
         _write(given["save"], _text("as_json", found, given["strict"]))
-    if "-" in texts or (given["quiet"] and not found.exit_code(strict=True)):
+    changes = _changes(found, before) if before is not None else ()
+    if given["quiet"] and not found.exit_code(strict=True) and not any(change.worse for change in changes):
         return
-    from wxops.console import audit_table
+    document = "-" in texts  # then what is for people goes beside it
+    color = (sys.stderr if document else sys.stdout).isatty()
+    if not document:
+        from wxops.console import audit_table
 
-    color = sys.stdout.isatty()
-    for line in audit_table.lines(found, color, bool(given["verbose"])):
-        click.echo(line)
-    if before is not None:
-        for line in _changes(found, before, color):
+        for line in audit_table.lines(found, color, bool(given["verbose"]), _width()):
             click.echo(line)
+    if before is not None:
+        from wxops.console import audit_changes
+
+        for line in (f"\nSince {before.started}:", *audit_changes.lines(changes, color)):
+            click.echo(line, err=document)
 
 
-def _changes(found: Audit, before: Any, color: bool) -> Iterator[str]:
+def _width() -> int | None:
+    """The terminal's, to break lines at; None for a pipe, in which a finding is a line."""
+    return shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else None
+
+
+def _changes(found: Audit, before: Any) -> tuple[HostChanges, ...]:
     from wxops.audit import baseline, saved
-    from wxops.console import audit_changes
 
-    yield f"\nSince {before.started}:"
-    yield from audit_changes.lines(baseline.compare(before, saved.saved(found)), color)
+    return baseline.compare(before, saved.saved(found))
 
 
 def _texts(found: Audit, given: dict[str, Any]) -> dict[str, str]:
@@ -176,7 +204,7 @@ def _write(target: str, text: str) -> None:
     if target == "-":
         click.echo(text, nl=False)
         return
-    path = Path(target)
+    path = Path(os.path.realpath(target))  # where a link leads, which stays one
     draft = path.with_name(f".{path.name}.draft")
     try:
         if path.exists() and not path.is_file():  # /dev/stdout is not to be replaced; a folder says what is wrong

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 
 import click
@@ -20,11 +18,11 @@ def lines(found: Sequence[HostChanges], color: bool) -> Iterator[str]:
         yield "nothing changed since that audit"
     for host in found:
         told = host.presence or ("it matters" if host.matters else "no verdict changed by it")
-        yield f"{host.host}: {told}"
+        yield f"{printable(host.host)}: {told}"
         for verdict in host.verdicts:
             yield f"  {_verdict(verdict, color)}"
         for change in host.changes:
-            yield f"  {change.what}: {_value(change.before)} -> {_value(change.after)}"
+            yield f"  {printable(change.what)}: {_value(change.before)} -> {_value(change.after)}"
         yield ""
 
 
@@ -43,9 +41,3 @@ def _word(verdict: Verdict | None, color: bool) -> str:
 
 def _value(text: str) -> str:
     return printable(text) or "nothing"
-
-
-def as_json(found: Sequence[HostChanges]) -> str:
-    """The same for programs: a list of hosts."""
-    told = [{**dataclasses.asdict(host), "matters": host.matters, "worse": host.worse} for host in found]
-    return json.dumps(told, indent=2, ensure_ascii=False)

@@ -18,6 +18,8 @@ def _lines(audit: Audit) -> Iterator[str]:
     yield "# HELP wxops_audit_findings Findings of the last audit, by host and verdict."
     yield "# TYPE wxops_audit_findings gauge"
     for host in audit.hosts:
+        if host.record is None:
+            continue  # zeros would say that there is nothing wrong with it
         found = [finding.verdict for finding in host.findings]
         for verdict in Verdict:
             yield _series("wxops_audit_findings", found.count(verdict), host=host.host, verdict=verdict.value)

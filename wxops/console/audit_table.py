@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 import click
@@ -17,34 +18,63 @@ COLORS = {
 WORDS = {verdict: verdict.value.replace("_", " ") for verdict in Verdict}
 PROBLEMS = frozenset({Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN})
 INDENT = "  "
+LEAST = 40
+"""Columns for what was found; on a terminal with fewer beside the rule, it stands below the rule."""
 
 
-def lines(audit: Audit, color: bool, whole: bool) -> Iterator[str]:
-    """A paragraph a host. whole: what passed, was skipped or is not supported has lines, too."""
+def lines(audit: Audit, color: bool, whole: bool, columns: int | None = None) -> Iterator[str]:
+    """A paragraph a host. whole: what passed, was skipped or is not supported has lines, too.
+
+    columns: of the terminal; a longer finding is broken there, and its fix begins a line. None: a finding is a line.
+    """
     for host in sorted(audit.hosts, key=lambda host: host.verdict.rank):
-        yield from _host(host, color, whole)
+        yield from _host(host, color, whole, columns)
     yield summary(audit)
 
 
-def _host(host: HostAudit, color: bool, whole: bool) -> Iterator[str]:
+def _host(host: HostAudit, color: bool, whole: bool, columns: int | None) -> Iterator[str]:
     name = printable(host.host)
-    yield f"{click.style(name, bold=True) if color else name}: {printable(_told(host))}"
+    yield f"{click.style(name, bold=True) if color else name}: {one_line(_told(host))}"
     if host.problem:
-        yield f"{INDENT}{_mark(Verdict.UNKNOWN, color)}  {printable(host.problem)}"
+        first, *rest = printable(host.problem).splitlines()
+        yield f"{INDENT}{_mark(Verdict.UNKNOWN, color)}  {first}"
+        margin = " " * len(f"{INDENT}{_mark(Verdict.UNKNOWN, False)}  ")
+        yield from (f"{margin}-> {line.strip()}" for line in rest)
     shown = [finding for finding in host.findings if whole or finding.verdict in PROBLEMS]
     width = max((len(finding.rule) for finding in shown), default=0)
     for finding in shown:
-        yield _finding(finding, width, color)
-    rest = _counts([finding for finding in host.findings if finding not in shown])
-    if rest:
-        yield f"{INDENT}{rest}"
+        yield from _finding(finding, width, color, columns)
+    counted = _counts([finding for finding in host.findings if finding not in shown])
+    if counted:
+        yield f"{INDENT}{counted}"
+    for note in host.record.notes if host.record else ():
+        yield f"{INDENT}note: {one_line(note)}"
     yield ""
 
 
-def _finding(finding: Finding, width: int, color: bool) -> str:
-    said = f"{printable(finding.subject)}: {printable(finding.evidence)}"
-    fix = f" -> {printable(finding.fix)}" if finding.fix else ""
-    return f"{INDENT}{_mark(finding.verdict, color)}  {finding.rule:<{width}}  {said}{fix}"
+def _finding(finding: Finding, width: int, color: bool, columns: int | None) -> Iterator[str]:
+    """A line; where that is too long for the terminal, what was found and then, below it, what mends it."""
+    said = f"{one_line(finding.subject)}: {one_line(finding.evidence)}"
+    fix = f"-> {one_line(finding.fix)}" if finding.fix else ""
+    start = f"{INDENT}{_mark(finding.verdict, color)}  {finding.rule:<{width}}  "
+    margin = len(f"{INDENT}{_mark(finding.verdict, False)}  {' ' * width}  ")
+    whole = f"{said} {fix}".rstrip()
+    if columns is None or margin + len(whole) <= columns:
+        yield start + whole
+        return
+    if columns - margin < LEAST:
+        margin = len(INDENT) * 4
+        yield start.rstrip()
+        start = " " * margin
+    for text, more in ((said, ""), (fix, "   ")):
+        for line in textwrap.wrap(text, max(columns - margin, LEAST), subsequent_indent=more, break_on_hyphens=False):
+            yield start + line
+            start = " " * margin
+
+
+def one_line(text: str) -> str:
+    """A host's words, which could not begin a line of their own here and pass for a finding."""
+    return printable(text).replace("\n", "\\n").replace("\t", " ")
 
 
 def _mark(verdict: Verdict, color: bool) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 HIDDEN = frozenset({"diff", "steps", "ms", "ansible_facts", "_include", "_meta", "_cacheable", "invocation",
                     "stdout_lines", "stderr_lines", "exception"})  # fmt: skip
 LONGEST_ITEM = 200
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def failure(result: Mapping[str, Any]) -> str:
@@ -42,5 +42,5 @@ def short(value: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """Text of a host's without what would move the cursor or change colours of the operator's terminal."""
-    return CONTROLS.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+    """A host's text without what moves the cursor, changes colours or turns text around on the operator's terminal."""
+    return CONTROLS.sub(lambda found: ascii(found.group())[1:-1], text)
