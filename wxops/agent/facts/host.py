@@ -7,6 +7,7 @@ A collector is a function that takes a `Host` and returns facts by their short n
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from wxops.agent.process import run
@@ -14,6 +15,8 @@ from wxops.agent.process import run
 if TYPE_CHECKING:
     from typing import Any, Dict, List
 
+LARGEST = 64 << 20
+"""Bytes of a text; dpkg's status, the longest that is read, has a tenth of that."""
 MORE_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/puppetlabs/bin"]  # that a user's PATH may lack
 
 
@@ -25,16 +28,20 @@ class Host:
         self.warnings: List[str] = []
 
     def read(self, path: str) -> str:
-        """The stripped text of a file; "" when it is missing, unreadable or empty (sysfs files refuse at will)."""
+        """The stripped text of a file; "" when it is missing, unreadable or empty (sysfs files refuse at will).
+
+        Root reads files of users here: a link to /dev/zero is no file, and one of gigabytes is read to LARGEST.
+        """
         try:
             descriptor = os.open(self.root + path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return ""
-        parts = []
+        parts, size = [], 0
         try:
-            part = os.read(descriptor, 65536)
-            while part:
+            part = os.read(descriptor, 65536) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+            while part and size < LARGEST:
                 parts.append(part)
+                size += len(part)
                 part = os.read(descriptor, 65536)
         except OSError:
             return ""
