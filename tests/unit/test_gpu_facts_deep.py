@@ -39,7 +39,7 @@ def test_what_it_says_of_itself_counts_before_what_was_read(tmp_path: Path) -> N
     [
         ("""echo 'WXOPS {"error": "ImportError: libcudnn.so.9"}'""",
          {"value": [{"device": "", "error": "ImportError: libcudnn.so.9"}]}),
-        ("""echo 'WXOPS {"checks": []}'""", {"state": "not_supported", "detail": "it sees no GPU"}),
+        ("""echo 'WXOPS {"checks": []}'""", {"value": []}),
         ("echo Segmentation fault >&2; exit 3",
          {"value": [{"device": "", "error": "it ended with 3: Segmentation fault"}]}),
         ("exit 0", {"value": [{"device": "", "error": "it ended with 0: it said nothing"}]}),
@@ -56,10 +56,11 @@ def test_one_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_an_environment_without_a_python_and_one_in_a_container_are_not_put_to_work(tmp_path: Path) -> None:
-    for place, path in (("host", str(tmp_path / "gone")), ("container ernie", "/opt/venv")):
+    gone, inside = (str(tmp_path / "gone"), "unknown"), ("/opt/venv", "not_supported")
+    for place, (path, state) in (("host", gone), ("container ernie", inside)):
         torch: dict[str, Any] = {"place": place, "path": path, "python": "9.9"}
         deep(Host(), torch, 1)
-        assert torch["deep"]["state"] == "unknown"
+        assert torch["deep"]["state"] == state
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can work as somebody else")

@@ -47,7 +47,7 @@ def torches(host: Host, environments: list[str], running: bool = False) -> dict[
 
 def ssl(host: Host, containers: dict[str, str]) -> dict[str, Any]:
     here = installed(host)
-    return openssl(host, here, offers(host, here), Processes(host).all, containers)
+    return openssl(host, here, offers(host, here), Processes(host), containers)
 
 
 def run_time(host: Host, engine: dict[str, Any]) -> dict[str, Any]:

@@ -105,11 +105,14 @@ class Package:
 
 @dataclass(frozen=True)
 class OpenSSL:
-    """OpenSSL as the distribution keeps it. version: what `openssl version` says."""
+    """OpenSSL as the distribution keeps it. version: what `openssl version` says.
+
+    restart_needed: who still runs one that was replaced; unknown where not every process could be looked into.
+    """
 
     version: str
     packages: tuple[Package, ...] = ()
-    restart_needed: tuple[str, ...] = ()
+    restart_needed: Reading[tuple[str, ...]] = field(default_factory=unknown)
 
 
 @dataclass(frozen=True)

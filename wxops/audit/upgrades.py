@@ -98,14 +98,15 @@ def _slot(host: HostRecord, name: str, target: str | None, found: Iterable[Upgra
 def _openssl(host: HostRecord) -> Iterator[Upgrade]:
     found = host.openssl.value
     old = [package for package in found.packages if _behind(package.version, package.candidate)] if found else []
-    if found and (old or found.restart_needed):
+    waiting = found.restart_needed.value or () if found else ()
+    if found and (old or waiting):
         packages = tuple(replace(package, version=package.candidate or package.version) for package in found.packages)
-        fixed = replace(found, restart_needed=(), packages=packages)
+        fixed = replace(found, restart_needed=Reading(()), packages=packages)
         names = " ".join(package.name for package in old)
         how = f"install the security updates of {names}, " if old else ""
         yield Upgrade("openssl", "OpenSSL", old[0].version if old else found.version,
                       old[0].candidate if old else "processes restarted",
-                      f"{how}restart {', '.join(found.restart_needed) or 'what uses it'}",
+                      f"{how}restart {', '.join(waiting) or 'what uses it'}",
                       lambda host: replace(host, openssl=Reading(fixed)))  # fmt: skip
 
 
@@ -235,9 +236,10 @@ def _with_libraries(host: HostRecord, libraries: Iterable[Library]) -> HostRecor
 
 def _toolkits(used: Toolkit, known: Knowledge, target: str | None) -> Iterator[Upgrade]:
     """Releases of the toolkit, for the one that is in use; each minor release once, the newest first."""
+    now = version(used.version)
     releases = {row.cuda.first(2): row.cuda for row in known.tables.bundled_drivers if row.certain}
     for found in [Version(target)] if target else releases.values():
-        if target is None and found.first(2) == Version(used.version).first(2):
+        if target is None and now and found.first(2) == now.first(2):
             continue
 
         def install(host: HostRecord, found: Version = found) -> HostRecord:
@@ -251,9 +253,9 @@ def _toolkits(used: Toolkit, known: Knowledge, target: str | None) -> Iterator[U
 
 def _cudnn(host: HostRecord, known: Knowledge, copies: list[Library], target: str | None) -> Iterator[Upgrade]:
     """Releases that the tables know, for the copies of the system's, the newest first."""
-    used = next((toolkit.version for toolkit in host.toolkits.value or () if toolkit.in_use), "")
+    used = version(next((toolkit.version for toolkit in host.toolkits.value or () if toolkit.in_use), ""))
     before = copies[0] if copies else Library("cudnn", "", "/usr/lib")
-    major = Version(used).major if used else before.cuda_major
+    major = used.major if used else before.cuda_major
     wanted = [Version(target)] if target else [row.version for row in known.tables.cudnn if row.certain]
     for found in wanted:
 

@@ -63,7 +63,7 @@ MARK = "WXOPS "
 def deep(host: Host, torch: Dict[str, Any], deadline: float) -> None:
     """Put this PyTorch of the record to work, and note in it what came of that. deadline: seconds for all of it."""
     if torch["place"] != "host":
-        torch["deep"] = unknown("only PyTorchs of the host itself are put to work")
+        torch["deep"] = not_supported("only PyTorchs of the host itself are put to work")
         return
     python = python_for(host, torch["path"], torch.get("python", ""))
     if not python:
@@ -112,8 +112,6 @@ def _told(command: List[str], deadline: float) -> Dict[str, Any]:
 def reading_of(told: Dict[str, Any]) -> Reading:
     if "error" in told:
         return read([{"device": "", "error": told["error"]}])
-    if not told["checks"]:
-        return not_supported("it sees no GPU")
     return read(told["checks"])
 
 

@@ -73,7 +73,7 @@ class Gathering:
             self.plain("fabric_manager", fabric_manager, host, self.installed)
         self._others()
         self._software(engine.result(), processes)
-        self.section("openssl", openssl, host, self.installed, offered.result() or {}, processes.all,
+        self.section("openssl", openssl, host, self.installed, offered.result() or {}, processes,
                      names_by_id(engine.result()))  # fmt: skip
         self._errors(log)
         self.record["nvidia_module_on_disk"] = (on_disk.result() if on_disk else "") or ""
@@ -97,11 +97,8 @@ class Gathering:
 
     def _processes(self) -> Processes:
         found = Processes(self.host)
-        if found.unreadable:
-            self._note("processes: %d may not be looked into: containers and restarts may be missing"
-                       % found.unreadable)  # fmt: skip
-        if found.cut_short:
-            self._note("processes: there was time to look into %d of them only" % len(found.all))
+        if found.unseen:
+            self._note("%s: containers and restarts may be missing" % found.unseen)
         return found
 
     def _others(self) -> None:
@@ -150,6 +147,8 @@ class Gathering:
         """Put every PyTorch that was found to work, one after the other."""
         for each in self.record["torches"].get("value") or []:
             self.attempt("torch in %s" % each["path"], deep, self.host, each, deadline)
+            if "deep" not in each:
+                each["deep"] = unknown(self.record["notes"][-1])
 
     def plain(self, name: str, part: Callable[..., Any], *given: Any) -> None:
         """A section that is a value; without it the record has its default."""

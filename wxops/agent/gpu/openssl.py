@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from wxops.agent.gpu.reading import read, unknown
 from wxops.agent.process import run
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Mapping, Tuple
+    from typing import Any, Dict, List, Mapping, Tuple
 
     from wxops.agent.facts.host import Host
     from wxops.agent.gpu.packages import Installed
-    from wxops.agent.gpu.processes import Process
+    from wxops.agent.gpu.processes import Processes
+    from wxops.agent.gpu.reading import Reading
 
     Offers = Dict[str, Tuple[str, bool]]
 
@@ -30,7 +32,7 @@ def offers(host: Host, installed: Installed) -> Offers:
 
 
 def openssl(
-    host: Host, installed: Installed, offered: Offers, processes: Iterable[Process], containers: Mapping[str, str]
+    host: Host, installed: Installed, offered: Offers, processes: Processes, containers: Mapping[str, str]
 ) -> Dict[str, Any]:
     """containers: name by id."""
     names = sorted(name for name in installed if NAME.match(name))
@@ -89,10 +91,10 @@ def _of_dnf(host: Host, versions: Dict[str, str]) -> Offers:
     }
 
 
-def _restarts(processes: Iterable[Process], containers: Mapping[str, str]) -> List[str]:
+def _restarts(processes: Processes, containers: Mapping[str, str]) -> Reading:
     """As an operator would restart them: a container, a service, else a process; each once."""
     found = {}
-    for process in processes:
+    for process in processes.all:
         if not process.old_ssl:
             continue
         if process.container:
@@ -100,4 +102,4 @@ def _restarts(processes: Iterable[Process], containers: Mapping[str, str]) -> Li
         else:
             who = process.unit or "%s (process %d)" % (process.name, process.pid)
         found[who] = True
-    return sorted(found)
+    return unknown(processes.unseen) if processes.unseen and not found else read(sorted(found))

@@ -35,10 +35,10 @@ class Process(NamedTuple):
 
 
 class Processes:
-    """All of them, or those that were read in time. unreadable: how many did not let us see their maps."""
+    """All of them, or those that were read in time."""
 
     def __init__(self, host: Host, seconds: float = SECONDS) -> None:
-        self.unreadable, self.cut_short = 0, False
+        self._unreadable, self._cut_short = 0, False
         self._host, self._end = host, time.monotonic() + seconds
         self.all: List[Process] = list(self._read())
 
@@ -47,7 +47,7 @@ class Processes:
             if not name.isdigit():
                 continue
             if time.monotonic() > self._end:
-                self.cut_short = True
+                self._cut_short = True
                 return
             maps = self._maps("/proc/%s/maps" % name)
             if maps:
@@ -74,10 +74,17 @@ class Processes:
                     size += len(part)
                     part = file.read(65536)
         except PermissionError:
-            self.unreadable += 1
+            self._unreadable += 1
         except OSError:
             return b""
         return b"".join(parts)
+
+    @property
+    def unseen(self) -> str:
+        """Why some were not looked into; "" when all were."""
+        if self._cut_short:
+            return "there was time to look into %d processes only" % len(self.all)
+        return "%d processes may not be looked into" % self._unreadable if self._unreadable else ""
 
     def leaders(self) -> Iterator[Process]:
         """One process of each container."""

@@ -205,6 +205,8 @@ def keeps_gpus(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         evidence = "systemd cgroup driver, no links in /dev/char"
         if users:
             yield failed(engine, f"{evidence}; {', '.join(users)} would lose their GPUs", fix)
+        elif runtime.containers.state == "unknown":
+            yield warned(engine, f"{evidence}; whether a container has GPUs could not be read", fix)
         else:
             yield warned(engine, f"{evidence}; no container has GPUs now", fix)
 

@@ -53,8 +53,11 @@ def restarted(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
     if not host.openssl.known or host.openssl.value is None:
         yield missing("OpenSSL", host.openssl, "which programs use it")
         return
-    waiting = host.openssl.value.restart_needed
-    if waiting:
+    reading = host.openssl.value.restart_needed
+    waiting = reading.value
+    if not reading.known:
+        yield missing("OpenSSL", reading, "which programs use it")
+    elif waiting:
         yield warned("OpenSSL", f"the old one is used by {', '.join(waiting)}", f"restart {', '.join(waiting)}")
     elif not host.openssl.value.packages:
         yield skipped("OpenSSL", "it is not from a package")

@@ -43,6 +43,8 @@ def torches(host: HostRecord, cuda_only: bool = True) -> Iterator[tuple[Torch, V
             yield undetermined(named(torch), f"version {torch.version!r} is no number")
         elif cuda_only and not torch.cuda:
             yield skipped(named(torch), "it is no CUDA build")
+        elif torch.cuda and version(torch.cuda) is None:
+            yield undetermined(named(torch), f"the CUDA of its build, {torch.cuda!r}, is no number")
         else:
             yield torch, number
 
@@ -285,6 +287,8 @@ def computes(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
             yield skipped(named(torch), "it is asked with --deep only")
         elif not torch.deep.known:
             yield missing(named(torch), torch.deep, "how it computes")
+        else:
+            yield from _sees(host, torch)
         for check in torch.deep.value or ():
             subject = f"{named(torch)} on {check.device}" if check.device else named(torch)
             worst = max(check.matmul_error, check.convolution_error)
@@ -298,3 +302,18 @@ def computes(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
                 )
             else:
                 yield passed(subject, f"off by {worst:.2g} at most, in {check.seconds:.1f} s")
+
+
+def _sees(host: HostRecord, torch: Torch) -> Iterator[Judgement]:
+    """What it was put to work on, against what the driver tells of: a GPU that it does not see was not judged."""
+    seen, there = len(torch.deep.value or ()), len(host.gpus)
+    if any(not check.device for check in torch.deep.value or ()):
+        return  # it could not even be imported, which is told by itself
+    if not there and not seen:
+        yield skipped(named(torch), "this host has no NVIDIA GPU that answers")
+    elif not seen:
+        fix = "mend what the other rules say of driver and PyTorch, then run --deep again"
+        yield failed(named(torch), f"it sees no GPU, the driver tells of {there}", fix)
+    elif seen < there:
+        fix = "look at MIG, CUDA_VISIBLE_DEVICES and the GPUs' compute modes"
+        yield warned(named(torch), f"it sees {seen} of {there} GPUs", fix)
