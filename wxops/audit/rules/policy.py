@@ -11,6 +11,7 @@ from wxops.audit.questions import driver_cuda, driver_of, driver_upgrade, releas
 from wxops.audit.reading import Reading
 from wxops.audit.record import HostRecord
 from wxops.audit.rule import Rule
+from wxops.audit.rules.torch import where
 from wxops.audit.subjects import missing
 from wxops.audit.versions import Version, version
 
@@ -46,9 +47,9 @@ def _one(policy: Policy, asked: Requirement, subject: str, text: str | None, fix
     return failed(subject, f"{evidence}{f' ({asked.why})' if asked.why else ''}", fix(asked), asked.certain)
 
 
-def change(what: str) -> Fix:
-    """Install what is asked for; where it is too new, an older one."""
-    return lambda asked: f"install {what} {asked}"
+def change(what: str, place: str = "") -> Fix:
+    """Install what is asked for; where it is too new, an older one. place: the environment that it is for."""
+    return lambda asked: f"{f'in {place}: ' if place else ''}install {what} {asked}"
 
 
 def wanted(asked: Requirement) -> Version | None:
@@ -73,7 +74,7 @@ def cuda(host: HostRecord, known: Knowledge) -> Found:
     yield from toolkits(host, known)
     for torch in host.torches.value or ():
         if torch.cuda:
-            yield f"CUDA of PyTorch in {torch.path}", torch.cuda, change("a PyTorch build for CUDA")
+            yield f"CUDA of PyTorch in {where(torch)}", torch.cuda, change("a PyTorch build for CUDA", where(torch))
 
 
 def toolkits(host: HostRecord, known: Knowledge) -> Found:
@@ -92,7 +93,7 @@ def cudnn(host: HostRecord, known: Knowledge) -> Found:
             yield f"cuDNN in {library.path}", library.version, change("cuDNN")
     for torch in host.torches.value or ():
         if torch.cuda and torch.cudnn:
-            yield f"cuDNN of PyTorch in {torch.path}", torch.cudnn, change(f"a PyTorch in {torch.path} with cuDNN")
+            yield f"cuDNN of PyTorch in {where(torch)}", torch.cudnn, change("a PyTorch with cuDNN", where(torch))
 
 
 def of_torches(field: str) -> Callable[[HostRecord, Knowledge], Found]:
@@ -102,7 +103,7 @@ def of_torches(field: str) -> Callable[[HostRecord, Knowledge], Found]:
         for torch in host.torches.value or ():
             what = {"version": "PyTorch", "nccl": "NCCL of PyTorch", "python": "Python of PyTorch"}[field]
             if field != "nccl" or torch.cuda:
-                yield f"{what} in {torch.path}", getattr(torch, field), change(f"in {torch.path}: {what.split()[0]}")
+                yield f"{what} in {where(torch)}", getattr(torch, field), change(what.split()[0], where(torch))
 
     return find
 
