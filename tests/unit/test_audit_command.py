@@ -102,6 +102,9 @@ REFUSED = {
     "how to serve, without what": (["--gpus", "2"], "--for"),
     "a model that there is not": (["--for", "no-such-model"], "no-such-model"),
     "a host that there is not": (["-l", "gpu9"], "gpu9"),
+    "an output in no folder": (["--json=no/such/out"], "no/such/out cannot be written: No such file or directory"),
+    "an output that is a folder": (["--html=/"], "/ cannot be written"),
+    "an output without a name": (["--save="], "cannot be written"),
 }
 
 
@@ -169,6 +172,23 @@ def test_what_was_saved_is_the_baseline_of_the_next_audit(typed: Typed, found: A
     assert "Since 2026-11-30T12:00:00Z:" in told
     assert "system.kernel: 6.1.0-40-amd64 -> 6.1.0-41-amd64" in told
     assert "nothing changed since that audit" in typed(*HOSTS, "--baseline", "then.json")[1], "saved anew meanwhile"
+
+
+def test_drift_is_told_beside_a_document_on_standard_output(typed: Typed, found: Any) -> None:
+    typed(*HOSTS, "-q", "--save", "then.json")
+    found.audit = an_audit(Verdict.FAIL)
+    code, told, error = typed(*HOSTS, "--json", "--baseline", "then.json")
+    assert code == 2 and json.loads(told)["counts"]["fail"] == 1
+    assert "gpu1: it matters" in error
+
+
+def test_a_host_that_is_gone_is_no_quiet_matter(typed: Typed, found: Any) -> None:
+    found.audit = replace(
+        an_audit(Verdict.PASS), hosts=(*found.audit.hosts, replace(found.audit.hosts[0], host="gpu2"))
+    )
+    typed(*HOSTS, "-q", "--save", "then.json")
+    found.audit = an_audit(Verdict.PASS)
+    assert "gpu2: gone" in typed(*HOSTS, "-q", "--baseline", "then.json")[1]
 
 
 def test_rules_are_listed_for_people_and_for_programs(typed: Typed) -> None:

@@ -125,13 +125,19 @@ def _outputs_can_be_written(given: dict[str, Any]) -> None:
         target = given[name]
         if target is None or (target == "-" and name != "save"):
             continue
-        path = Path(target)
+        path, why = Path(target), ""
+        try:
+            os.stat(path.parent / ".")
+        except OSError as error:
+            why = error.strerror or str(error)
         if not path.name or path.is_dir():
-            raise InputError(f"--{name.removeprefix('as_')} {target!r} cannot be written: it names no file")
-        if not path.parent.is_dir():
-            raise InputError(f"{target} cannot be written: there is no directory {path.parent}", fix="make it first")
-        if not path.exists() and not os.access(path.parent, os.W_OK):
-            raise InputError(f"{target} cannot be written: no permission to write in {path.parent}")
+            why = "it is a folder" if target else "it has no name"
+        elif not why and not path.exists() and not os.access(path.parent, os.W_OK):
+            why = "Permission denied"
+        if why:
+            raise InputError(
+                f"{target or repr(target)} cannot be written: {why}", fix="name a file in a folder of yours"
+            )
 
 
 def _audit(known: Knowledge, given: dict[str, Any]) -> Audit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -44,6 +44,10 @@ class Row:
     problems: tuple[tuple[Finding, Rule], ...]
     others: tuple[tuple[Finding, Rule], ...]
 
+    def in_order(self, areas: Sequence[str]) -> list[Cell]:
+        cells = {cell.area: cell for cell in self.cells}
+        return [cells[area] for area in areas]
+
 
 def text(audit: Audit) -> str:
     """The page. Everything that came from a host is escaped."""
@@ -53,9 +57,16 @@ def text(audit: Audit) -> str:
     rows = [_row(at, host) for at, host in enumerate(sorted(audit.hosts, key=lambda host: host.verdict.rank))]
     verdicts = [finding.verdict for host in audit.hosts for finding in host.findings]
     counts = [(verdict.value, WORDS[verdict], verdicts.count(verdict)) for verdict in Verdict]
-    areas = [area for area in AREAS if any(cell.area == area and cell.word for row in rows for cell in row.cells)]
+    areas = _areas(rows)
     template = environment.from_string(PAGE.read_text(encoding="utf-8"))
     return template.render(audit=audit, rows=rows, areas=areas, counts=counts, words=WORDS)
+
+
+def _areas(rows: Sequence[Row]) -> list[str]:
+    """Columns of the matrix: not those in which every host was skipped; what has most to be done stands first."""
+    said = {area: [cell for row in rows for cell in row.cells if cell.area == area] for area in AREAS}
+    kept = [area for area in AREAS if any(cell.verdict not in ("none", "skipped") for cell in said[area])]
+    return sorted(kept, key=lambda area: -sum(cell.problems > 0 for cell in said[area]))
 
 
 def _row(at: int, host: HostAudit) -> Row:
