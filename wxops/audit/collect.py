@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -31,11 +31,16 @@ class Problem:
 
 
 def collect(
-    inventory: Inventory, hosts: Sequence[str], options: RunOptions, arguments: Mapping[str, Any] | None = None
+    inventory: Inventory,
+    hosts: Sequence[str],
+    options: RunOptions,
+    arguments: Mapping[str, Any] | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Iterator[tuple[str, HostRecord | Problem]]:
     """Read all hosts at once; they come in the order of `hosts`, each as soon as those before it have come.
 
-    arguments: those of the module gpu_facts. The agents check only: no lock, no journal.
+    arguments: those of the module gpu_facts. meanwhile: called while the hosts are being reached.
+    The agents check only: no lock, no journal.
     """
     connections = Connections(RunIdentity("audit", check=True), options)
     names = [str(host) for host in hosts]  # those of an inventory know their place in it, which JSON has no form for
@@ -54,7 +59,9 @@ def collect(
 
     try:
         with ThreadPoolExecutor(max(1, min(options.forks, len(names)))) as pool:
-            yield from pool.map(ask, names)
+            answers = pool.map(ask, names)
+            meanwhile()
+            yield from answers
     finally:
         connections.close()
 

@@ -11,6 +11,7 @@ from wxops.audit.collect import collect
 from wxops.audit.knowledge import Knowledge
 from wxops.audit.record import HostRecord
 from wxops.audit.report import Audit, HostAudit, judge
+from wxops.audit.rule import rules
 from wxops.engine.options import RunOptions
 from wxops.playbook.inventory import Inventory
 
@@ -28,7 +29,7 @@ def audit_hosts(
     """
     started, clock = datetime.now(UTC), time.monotonic()
     found = []
-    for host, answer in collect(inventory, hosts, options, arguments):
+    for host, answer in collect(inventory, hosts, options, arguments, meanwhile=rules):
         if isinstance(answer, HostRecord):
             found.append(judge(answer, known))
         else:
