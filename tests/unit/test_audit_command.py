@@ -14,7 +14,7 @@ import pytest
 
 from tests.unit.audit_examples import RECORD, RULE, an_audit, with_silent_host
 from wxops.audit import run
-from wxops.audit.finding import Verdict
+from wxops.audit.finding import Finding, Verdict
 from wxops.audit.rule import rules
 from wxops.cli.ending import exit_code
 from wxops.cli.main import cli
@@ -189,6 +189,21 @@ def test_a_host_that_is_gone_is_no_quiet_matter(typed: Typed, found: Any) -> Non
     typed(*HOSTS, "-q", "--save", "then.json")
     found.audit = an_audit(Verdict.PASS)
     assert "gpu2: gone" in typed(*HOSTS, "-q", "--baseline", "then.json")[1]
+
+
+def test_hosts_that_were_not_asked_are_not_gone(typed: Typed, found: Any) -> None:
+    (one,) = found.audit.hosts
+    found.audit = replace(found.audit, hosts=(one, replace(one, host="gpu2")))
+    typed(*HOSTS, "-q", "--save", "then.json")
+    found.audit = an_audit(Verdict.PASS)
+    assert typed(*HOSTS, "-q", "-l", "gpu1", "--baseline", "then.json") == (0, "", "")
+
+
+def test_what_a_model_takes_is_told_also_when_it_fits(typed: Typed, found: Any) -> None:
+    (one,) = found.audit.hosts
+    fits = Finding("serving.fits", "serving", Verdict.PASS, "21b-a3b with vllm", "over 1 of 8")
+    found.audit = replace(found.audit, hosts=(replace(one, findings=(fits, *one.findings)),))
+    assert "21b-a3b with vllm: over 1 of 8" in typed(*HOSTS, "--for", "21b-a3b")[1]
 
 
 def test_rules_are_listed_for_people_and_for_programs(typed: Typed) -> None:

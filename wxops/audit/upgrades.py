@@ -283,6 +283,7 @@ def _torches(known: Knowledge, torch: Torch, target: str | None) -> Iterator[Upg
         for build in sorted(row.builds, key=lambda build: (build.cuda != version(torch.cuda), not build.pypi_default)):
             cuda = build.cuda.first(2)
             found = replace(torch, version=f"{release}+cu{cuda.replace('.', '')}", cuda=cuda, hip="",
+                            python=torch.python or (str(row.python[1]) if row.python else ""),
                             cudnn=str(build.cudnn or ""), nccl=str(build.nccl or ""),
                             architectures=unknown("it is not installed yet"))  # fmt: skip
             if (own.first(3) if own else "", torch.cuda) != (release, cuda):

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from wxops.audit.demand import Demand
     from wxops.audit.knowledge import Knowledge
     from wxops.audit.report import Audit
+    from wxops.audit.saved import SavedAudit
 
 FILE: dict[str, Any] = {"is_flag": False, "flag_value": "-", "metavar": "[FILE]", "shell_complete": completion.files}
 """An output: to a file that is named, else to standard output."""
@@ -160,7 +162,7 @@ def _show(found: Audit, before: Any, given: dict[str, Any]) -> None:
         _write(target, text)
     if given["save"]:
         _write(given["save"], _text("as_json", found, given["strict"]))
-    changes = _changes(found, before) if before is not None else ()
+    changes = _changes(found, before, bool(given["limit"])) if before is not None else ()
     if given["quiet"] and not found.exit_code(strict=True) and not any(change.worse for change in changes):
         return
     document = "-" in texts  # then what is for people goes beside it
@@ -182,10 +184,13 @@ def _width() -> int | None:
     return shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else None
 
 
-def _changes(found: Audit, before: Any) -> tuple[HostChanges, ...]:
+def _changes(found: Audit, before: SavedAudit, limited: bool) -> tuple[HostChanges, ...]:
+    """limited: not all hosts were asked; those that were not are not gone."""
     from wxops.audit import baseline, saved
 
-    return baseline.compare(before, saved.saved(found))
+    asked = {host.host for host in found.hosts}
+    then = tuple(host for host in before.hosts if not limited or host.host in asked)
+    return baseline.compare(replace(before, hosts=then), saved.saved(found))
 
 
 def _texts(found: Audit, given: dict[str, Any]) -> dict[str, str]:

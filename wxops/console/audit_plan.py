@@ -40,7 +40,8 @@ def _plan(plan: HostPlan, color: bool) -> Iterator[str]:
     for finding in plan.mended:
         yield f"  mends   {finding.rule}  {printable(finding.subject)}"
     for finding in plan.remaining:
-        yield f"  remains {finding.rule}  {printable(finding.subject)}: {printable(finding.evidence)} -> {finding.fix}"
+        fix = f" -> {printable(finding.fix)}" if finding.fix else ""
+        yield f"  remains {finding.rule}  {printable(finding.subject)}: {printable(finding.evidence)}{fix}"
 
 
 def as_json(plans: Sequence[HostPlan], silent: Sequence[HostAudit]) -> str:

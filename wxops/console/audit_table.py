@@ -40,7 +40,7 @@ def _host(host: HostAudit, color: bool, whole: bool, columns: int | None) -> Ite
         yield f"{INDENT}{_mark(Verdict.UNKNOWN, color)}  {first}"
         margin = " " * len(f"{INDENT}{_mark(Verdict.UNKNOWN, False)}  ")
         yield from (f"{margin}-> {line.strip()}" for line in rest)
-    shown = [finding for finding in host.findings if whole or finding.verdict in PROBLEMS]
+    shown = [finding for finding in host.findings if whole or finding.verdict in PROBLEMS or _answers(finding)]
     width = max((len(finding.rule) for finding in shown), default=0)
     for finding in shown:
         yield from _finding(finding, width, color, columns)
@@ -70,6 +70,11 @@ def _finding(finding: Finding, width: int, color: bool, columns: int | None) -> 
         for line in textwrap.wrap(text, max(columns - margin, LEAST), subsequent_indent=more, break_on_hyphens=False):
             yield start + line
             start = " " * margin
+
+
+def _answers(finding: Finding) -> bool:
+    """What --for asked is told also when it is good: how much memory the model takes, and over how many GPUs."""
+    return finding.rule == "serving.fits" and finding.verdict is Verdict.PASS
 
 
 def one_line(text: str) -> str:
