@@ -31,7 +31,7 @@ def include_role(
     handlers_from: a file of its handlers/ instead of main.
     apply: keywords (tags, become...) for its tasks.
     public: let the rest of the play see its variables.
-    allow_duplicates: accepted for Ansible's sake.
+    allow_duplicates: no means not where it was included before with the same variables, and a task of it ran.
     rolespec_validate: hold its variables against its argument spec before its first task.
     """
     parts = {
@@ -40,5 +40,6 @@ def include_role(
         "defaults_from": defaults_from,
         "handlers_from": handlers_from,
         "validate": rolespec_validate,
+        "once": not allow_duplicates,
     }
     return {"changed": False, "_include": {"role": name, "parts": parts, "apply": apply, "public": public}}

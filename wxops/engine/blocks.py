@@ -31,8 +31,8 @@ class BlockRun:
                 return
             if isinstance(node, Task):
                 self.task(node, present)
-            elif node.once is not None:
-                self._role(node, node.once, present)
+            elif node.role is not None:
+                self._role(node, node.role, present)
             else:
                 self._block(node, present)
 
@@ -40,8 +40,7 @@ class BlockRun:
         """One task, and whatever it includes."""
         if not handler and not self.context.options.selects(self._tasks.tags(task)):
             return
-        role, states = task.common.role, self.context.states
-        hosts = [host for host in hosts if role is None or states[host].left_role is not role]
+        hosts = [host for host in hosts if not self.context.states[host].leaves_role]
         if not hosts:
             return
         if task.module == "meta":
@@ -54,6 +53,8 @@ class BlockRun:
     def flush_handlers(self, hosts: list[str]) -> None:
         """Run the handlers that were notified on these hosts."""
         self._handlers.flush(hosts, lambda handler, waiting: self.task(handler, waiting, handler=True))
+        for host in hosts:
+            self.context.states[host].leaves_role = False
 
     def _block(self, block: Block, hosts: list[str]) -> None:
         states = self.context.states
@@ -81,11 +82,17 @@ class BlockRun:
                 states[host].failed = True
 
     def _role(self, block: Block, name: str, hosts: list[str]) -> None:
-        """A role of `roles:` or a dependency: not again where a task of it ran with the same parameters."""
+        """The tasks of a role: once means not again where a task of it ran with the same parameters.
+
+        Whoever leaves a role by `end_role` does so until the next end of one, as with ansible-core: that is its own, or
+        that of one that it would have imported.
+        """
         states = self.context.states
-        fresh = {host: states[host].tasks_run for host in hosts if name not in states[host].roles_run}
+        done = {host for host in hosts if block.once and name in states[host].roles_run}
+        fresh = {host: states[host].tasks_run for host in hosts if host not in done}
         self._block(block, list(fresh))
         for host, before in fresh.items():
+            states[host].leaves_role = False
             if states[host].tasks_run > before:
                 states[host].roles_run.add(name)
 

@@ -28,6 +28,7 @@ class Handlers:
     def __init__(self, context: PlayContext, groups: Sequence[Group]) -> None:
         self._context = context
         self._groups: list[Group] = []
+        self._order: list[int | None] = []
         self._names: dict[str, Key] = {}
         self._topics: dict[str, list[Key]] = {}
         self._called: dict[Key, str] = {}
@@ -35,14 +36,17 @@ class Handlers:
             self.add(group)
 
     def add(self, group: Group) -> None:
-        """More handlers. A group that was there already (a role included again) takes its place."""
+        """More handlers. A group that was there already (a role included again) is the last one from now on."""
         origins = [handler.origin for handler in group]
         known = next((at for at, old in enumerate(self._groups) if [h.origin for h in old] == origins), None)
         if known is None:
             self._groups.append(group)
-            self._learn(len(self._groups) - 1)
+            known = len(self._groups) - 1
         else:
             self._groups[known] = group
+            self._order[self._order.index(known)] = None
+        self._order.append(known)
+        self._learn(known)
 
     def _learn(self, number: int) -> None:
         templar = self._context.variables.templar(self._context.variables.hosts[0])
@@ -56,7 +60,9 @@ class Handlers:
                     named.setdefault(each, (number, position))
             for topic in handler.listen:  # no template, as in Ansible
                 for each in [str(topic), *_of_role(handler, str(topic))]:
-                    self._topics.setdefault(each, []).append((number, position))
+                    listening = self._topics.setdefault(each, [])
+                    if (number, position) not in listening:
+                        listening.append((number, position))
         self._names.update(named)
 
     def notify(self, name: str, host: str, task: Task) -> None:
@@ -85,7 +91,7 @@ class Handlers:
     def _meant(self, name: str) -> list[Key]:
         """The handlers that are notified by a name or topic."""
         listening: dict[str | Key, Key] = {}
-        for key in sorted(self._topics.get(name, []), key=lambda key: (-key[0], key[1])):
+        for key in sorted(self._topics.get(name, []), key=lambda key: (-self._order.index(key[0]), key[1])):
             listening.setdefault(self._called[key] or key, key)
         return list(dict.fromkeys([*([self._names[name]] if name in self._names else []), *listening.values()]))
 
@@ -94,8 +100,9 @@ class Handlers:
 
         A host that fails in a handler runs none after it, not even when handlers are forced.
         """
-        number = 0
-        while number < len(self._groups):  # a handler may include a role, whose handlers come in here
+        for number in self._order:  # a handler may include a role, whose handlers come in here
+            if number is None:
+                continue
             for position, handler in enumerate(self._groups[number]):
                 waiting = [host for host in hosts if self._waits(host, (number, position))]
                 for host in waiting:
@@ -106,7 +113,6 @@ class Handlers:
                         states = {host: self._context.states[host] for host in waiting}
                         did = [host for host, state in states.items() if not (state.handlers_over or state.unreachable)]
                         self._context.owed.ran(did, (number, position))
-            number += 1
 
     def _run(self, handler: Task, hosts: list[str], run: Callable[[Task, list[str]], None]) -> None:
         """One handler. Hosts that are forced to run it, though they failed, take part in what it includes, too."""

@@ -13,6 +13,7 @@ from wxops.engine.context import PlayContext
 from wxops.engine.handlers import Handlers
 from wxops.engine.missing import refuse_needed
 from wxops.errors import InputError
+from wxops.playbook import roles
 from wxops.playbook.loader import Included
 from wxops.playbook.plays import Block, Common, Node, Task
 from wxops.playbook.task_loader import find_task_file
@@ -63,7 +64,10 @@ class Includes:
     def _role(self, task: Task, group: Group, common: Common) -> Included:
         parts, directory = group.wanted["parts"], self._context.play.directory
         common = replace(common, collections=task.common.collections)
-        included = self._context.loader.role(group.wanted["role"], common, directory, task.origin, **parts)
+        own = task.common.vars[len(task.outer.vars) :]
+        beside = roles.included_with(own[0] if own else None)
+        name = group.wanted["role"]
+        included = self._context.loader.role(name, common, directory, task.origin, beside=beside, **parts)
         self._tell(str(group.wanted["role"]), group)
         return included
 

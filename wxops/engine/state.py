@@ -8,7 +8,6 @@ from typing import Any
 
 from wxops.engine.events import COUNTS, Status
 from wxops.engine.facts import allowed
-from wxops.playbook.plays import Role
 
 
 @dataclass
@@ -16,7 +15,8 @@ class HostState:
     """One host in one run.
 
     facts: names begin with ansible_; ansible_facts has the same under short names. registered: also what set_fact set.
-    notified, roles_run, left_role: of the play at hand; handlers to run, roles that ran, the role it left early.
+    notified, roles_run: of the play at hand; handlers to run, roles that ran.
+    leaves_role: it met an `end_role`, and does nothing before the role's end.
     rescuers: how many blocks with a rescue it is in now. forgiven: what failed in this play keeps it from no other.
     tasks_run: how many tasks ran so far, failed ones too, but none that was skipped or could not reach the host.
     clearings: how often `clear_host_errors` was met; in an `always` it also takes back why the host is there.
@@ -30,7 +30,7 @@ class HostState:
     included: dict[str, Any] = field(default_factory=dict)
     notified: set[tuple[int, int]] = field(default_factory=set)
     roles_run: set[str] = field(default_factory=set)
-    left_role: Role | None = None
+    leaves_role: bool = False
     failed: bool = False
     unreachable: bool = False
     ended: bool = False
@@ -54,7 +54,7 @@ class HostState:
         """What was of the last play is over."""
         if self.forgiven:
             self.failed = self.unreachable = self.forgiven = False
-        self.ended, self.left_role, self.handlers_over = False, None, False
+        self.ended = self.leaves_role = self.handlers_over = False
         self.notified.clear()
         self.roles_run.clear()
 

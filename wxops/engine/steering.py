@@ -32,7 +32,7 @@ def steer(context: PlayContext, wanted: str, hosts: list[str], task: Task) -> No
         if wanted in ("end_play", "end_batch", "end_host"):
             state.ended = True
         elif wanted == "end_role":
-            state.left_role = task.common.role
+            state.leaves_role = True
         elif wanted == "clear_facts":
             state.forget_facts()
         elif wanted == "clear_host_errors":

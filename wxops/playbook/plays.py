@@ -169,7 +169,7 @@ class Task:
 class Block:
     """Tasks in order, with those for when one fails and those for either way.
 
-    once: names a role with its parameters; where that ran already in this play, it does not run again.
+    role: of the tasks of a role, what it is called with its parameters. once: not where it ran already in this play.
     """
 
     origin: Origin
@@ -177,7 +177,8 @@ class Block:
     rescue: tuple[Node, ...] = ()
     always: tuple[Node, ...] = ()
     name: Any = None
-    once: str | None = None
+    role: str | None = None
+    once: bool = False
 
     def tasks(self) -> Iterator[Task]:
         """All tasks in it, as written."""

@@ -121,6 +121,11 @@ def allows_duplicates(role: Path) -> bool:
         raise InputError(f"allow_duplicates {error}", where=getattr(said, "origin", None)) from None
 
 
+def included_with(variables: Mapping[str, Any] | None) -> str:
+    """What tells one include or import of a role from another: the variables that stand beside it."""
+    return f"included with {dict(variables or {})!r}"
+
+
 def dependencies(role: Path) -> list[Any]:
     """The roles that meta/main.yml says must run first."""
     said = meta(role)

@@ -107,8 +107,9 @@ class Tasks:
         nodes = self.nodes(entries, replace(common, when=(), tags=frozenset()))
         tasks = tuple(task for node in nodes for task in (node.tasks() if isinstance(node, Block) else [node]))
         for task in tasks:
-            if task.module == "meta" and task.arguments == {"_raw_params": "flush_handlers"}:
-                raise InputError("flush_handlers cannot be used as a handler", where=task.origin)
+            for word in ("flush_handlers", "end_role"):
+                if task.module == "meta" and task.arguments == {"_raw_params": word}:
+                    raise InputError(f"{word} cannot be used as a handler", where=task.origin)
         return tasks
 
     def _node(self, mapping: SourceDict, common: Common) -> Node:
@@ -154,6 +155,8 @@ class Tasks:
         with refusing(unless=reckoned):
             check_async(mapping, module)
         conditions = {k: tuple(as_list(mapping[k])) for k in ("changed_when", "failed_when") if k in mapping}
+        if module.name == "meta" and arguments == {"_raw_params": "end_role"} and inside.role is None:
+            raise InputError("end_role outside of a role", where=where, fix="end_host ends the play for a host")
         return Task(
             origin=mapping.origin,
             module=module.name,
@@ -238,8 +241,10 @@ class Tasks:
         if not wanted:
             raise InputError("import_role needs name", where=where)
         parts["validate"] = boolean(render(given.get("rolespec_validate", True)))
+        parts["once"] = not boolean(render(given.get("allow_duplicates", True)))
         known = len(self.handlers)
-        role, tasks = self.role(str(render(wanted)), {}, inside, where, **parts)
+        beside = roles.included_with(mapping.get("vars"))
+        role, tasks = self.role(str(render(wanted)), {}, inside, where, beside=beside, **parts)
         self.imported.append(role)
         self.late += self.handlers[known:]
         del self.handlers[known:]
@@ -302,7 +307,7 @@ class Tasks:
             inside = common.inner({key: value for key, value in mapping.items() if key != "name"})
             named = str(self.known.render(name, self.variables))
             own = {key: value for key, value in mapping.items() if key in {*params, "when", "tags", "vars"}}
-            role, tasks = self.role(named, params, inside, where, needed_by=needed_by, once=repr(own))
+            role, tasks = self.role(named, params, inside, where, needed_by=needed_by, beside=repr(own))
             nodes.append(Block(where or Origin(str(self.file)), tasks))
             used.append(role)
         return nodes, used
@@ -310,11 +315,12 @@ class Tasks:
     def role(
         self, name: str, params: dict[str, Any], common: Common, where: Origin | None, *, tasks_from: str = "main",
         handlers_from: str = "main", vars_from: str = "main", defaults_from: str = "main",
-        needed_by: Role | None = None, validate: bool = True, once: str | None = None,
+        needed_by: Role | None = None, validate: bool = True, beside: str = "", once: bool | None = None,
     ) -> tuple[Role, tuple[Node, ...]]:  # fmt: skip
         """A role and its tasks, after those of the roles that it depends on.
 
-        once: what stands beside its name in `roles:`; with the same it runs once, unless it allows duplicates.
+        beside: what stands beside its name in `roles:`, or with its include. once: not again where it ran with the
+        same; left out, its meta/main.yml says so.
         """
         name, path = self._places.find(name, where, common.collections)
         within = self._within(path, tasks_from, where)
@@ -335,10 +341,12 @@ class Tasks:
             raise InputError(f"role {name} has no tasks/{tasks_from}", where=where)
         self._add_handlers(path, handlers_from, inside)
         checks = role_spec.validation(replace(role, params=params), tasks_from, inside) if validate else ()
-        own: tuple[Node, ...] = (*checks, *(tasks or ()))
-        if once is not None and not roles.allows_duplicates(path):
-            own = (Block(where or Origin(str(self.file)), own, once=f"{path} {once}"),)
-        return role, (*before, *own)
+        called = " ".join([str(path), tasks_from, handlers_from, vars_from, defaults_from, beside])
+        own = Block(
+            where or Origin(str(self.file)), (*checks, *(tasks or ())), role=called,
+            once=not roles.allows_duplicates(path) if once is None else once,
+        )  # fmt: skip
+        return role, (*before, own)
 
     def _within(self, role: Path, tasks_from: str, where: Origin | None) -> Tasks:
         """The same inside a role. Raises InputError for one that needs itself."""
