@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ from wxops.lab.rootfs import rootfs
 REPOSITORY = Path(__file__).parent.parent.parent
 ANSIBLE = Path(os.environ.get("ANSIBLE_PYTHON") or REPOSITORY / ".venv" / "ansible-core" / "bin" / "python")
 NAME = "box"
+PATIENCE_S = 30
 IDENTITY = {"etc/hostname": f"{NAME}\n", "etc/hosts": f"127.0.0.1\tlocalhost {NAME}\n"}
 
 
@@ -47,7 +50,28 @@ class FreshHost:
         return self.folder / "upper"
 
     def remove(self) -> None:
-        remove_tree(self.folder)
+        """End what still runs in it, such as an agent on its way out, and forget it."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            for process in _inside(self.root):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            try:
+                return remove_tree(self.folder)
+            except LabError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.2)
+
+
+def _inside(root: Path) -> list[int]:
+    """The processes whose / this is."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if os.readlink(process / "root") == str(root):
+                found.append(int(process.name))
+    return found
 
 
 @dataclass(frozen=True)
