@@ -6,6 +6,7 @@ given (arguments of the part, beyond the host); expected. `bytes` in a file's pl
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def torches(host: Host, environments: list[str], running: bool = False) -> dict[
 
 def ssl(host: Host, containers: dict[str, str]) -> dict[str, Any]:
     here = installed(host)
-    return openssl(host, here, offers(host, here), Processes(host), containers)
+    found = openssl(host, here, offers(host, here), Processes(host), containers)
+    return {name: value for name, value in found.items() if name != "index_day"}  # of the files that a case just wrote
 
 
 def run_time(host: Host, engine: dict[str, Any]) -> dict[str, Any]:
@@ -93,3 +95,16 @@ def test_what_a_part_reads(part: str, case: dict[str, Any], tmp_path: Path, monk
 
 def test_every_part_has_cases() -> None:
     assert {part for part, _ in CASES} == set(PARTS)
+
+
+def test_the_day_of_the_packages_lists_is_told(tmp_path: Path) -> None:
+    assert openssl(Host(root=str(tmp_path)), {}, {}, Processes(Host()), {})["index_day"] == ""
+    lists = tmp_path / "var/lib/apt/lists"
+    lists.mkdir(parents=True)
+    os.utime(lists, (0, 1_772_323_200))
+    assert openssl(Host(root=str(tmp_path)), {}, {}, Processes(Host()), {})["index_day"] == "2026-03-01"
+
+
+def test_a_users_link_to_a_device_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / ".bashrc").symlink_to("/dev/zero")
+    assert Host(root=str(tmp_path)).read("/.bashrc") == ""

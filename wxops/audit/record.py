@@ -107,11 +107,13 @@ class Package:
 class OpenSSL:
     """OpenSSL as the distribution keeps it. version: what `openssl version` says.
 
+    index_day: when the host last fetched what the distribution offers (YYYY-MM-DD, UTC); "" where that is not known.
     restart_needed: who still runs one that was replaced; unknown where not every process could be looked into.
     """
 
     version: str
     packages: tuple[Package, ...] = ()
+    index_day: str = ""
     restart_needed: Reading[tuple[str, ...]] = field(default_factory=unknown)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from typing import TYPE_CHECKING
 
 from wxops.agent.gpu.reading import read, unknown
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"(openssl(-libs)?|libssl\d[\w.]*|libopenssl\d*|compat-openssl\d+)$")
 NOT_KNOWN = ("", False)
 LISTS = "/var/lib/apt/lists"
+FETCHED = ("/var/lib/apt/periodic/update-success-stamp", LISTS, "/var/cache/dnf/last_makecache", "/var/cache/dnf")
 CANDIDATE = re.compile(r"^(\S+):\n  Installed: .*\n  Candidate: (\S+)\n  Version table:\n((?:   .*\n?)*)", re.MULTILINE)
 OF_DPKG = re.compile(r"^Package: dpkg\n(?:.+\n)*?Architecture: (\S+)$", re.MULTILINE)
 
@@ -37,7 +40,19 @@ def openssl(
     """containers: name by id."""
     names = sorted(name for name in installed if NAME.match(name))
     packages = [_package(name, installed[name], offered.get(name, NOT_KNOWN)) for name in names]
-    return {"version": _version(host), "packages": packages, "restart_needed": _restarts(processes, containers)}
+    return {"version": _version(host), "packages": packages, "index_day": _index_day(host),
+            "restart_needed": _restarts(processes, containers)}  # fmt: skip
+
+
+def _index_day(host: Host) -> str:
+    """The day on which apt's or dnf's lists were last fetched: what they do not have may be out since."""
+    times = []
+    for path in FETCHED:
+        try:
+            times.append(os.stat(host.root + path).st_mtime)
+        except OSError:
+            continue  # this host keeps its lists elsewhere
+    return time.strftime("%Y-%m-%d", time.gmtime(max(times))) if times else ""
 
 
 def _package(name: str, about: Dict[str, Any], offered: Tuple[str, bool]) -> Dict[str, Any]:

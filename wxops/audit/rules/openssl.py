@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 
 from wxops.audit.finding import Judgement, failed, passed, skipped, undetermined, warned
 from wxops.audit.knowledge import Knowledge
 from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
 from wxops.audit.subjects import missing
+
+FRESH = timedelta(days=14)  # apt's own timer fetches each day; two weeks are a host on which that is off
 
 
 @rule(
@@ -31,6 +34,10 @@ def updated(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         if not package.candidate:
             yield undetermined(package.name, f"{said}; the host does not know of newer ones", "apt-get update")
             continue
+        if package.candidate == package.version and (day := _stale(found.index_day, known)):
+            evidence = f"{said}, the newest in the host's package lists, which are of {day}"
+            yield undetermined(package.name, evidence, "apt-get update (or dnf makecache)")
+            continue
         if package.candidate == package.version:
             yield passed(package.name, f"{said}, the newest that the distribution has")
             continue
@@ -39,6 +46,14 @@ def updated(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
             yield failed(package.name, f"{evidence}, a security update", fix)
         else:
             yield passed(package.name, f"{evidence}, not for security")
+
+
+def _stale(day: str, known: Knowledge) -> str:
+    """The day of the lists where they are so old that a fix may have come out since."""
+    try:
+        return day if day and known.today - date.fromisoformat(day) > FRESH else ""
+    except ValueError:
+        return day
 
 
 @rule(

@@ -12,10 +12,11 @@ from wxops.audit.knowledge import Knowledge
 from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
 from wxops.audit.shapes import EngineNeed, Shape, catalogue, shape
-from wxops.audit.subjects import gib, missing, without_gpus
+from wxops.audit.subjects import NO_GPU, gib, missing, without_gpus
 from wxops.audit.tables import Feature
 from wxops.audit.versions import Version, version
 
+NO_WORKING_GPU = "this host has no NVIDIA GPU that works"
 NOT_ASKED = "no model is to be served (--for MODEL)"
 IMAGE = 25 * 2**30  # an engine's image with PyTorch and CUDA: stated, not measured
 SOURCE = "wxops/audit/models.yaml"
@@ -29,8 +30,8 @@ def asked(host: HostRecord, known: Knowledge) -> tuple[Demand, tuple[Gpu, ...]] 
     if gpus:
         return known.demand, gpus
     why = without_gpus(host)
-    if why is None or why.evidence == "this host has no NVIDIA GPU":
-        return failed(known.demand.model, "this host has no NVIDIA GPU that works", "serve it on a host with GPUs")
+    if why is None or why.evidence == NO_GPU:
+        return skipped(known.demand.model, f"{NO_WORKING_GPU}, see serving.engine-runs-gpu")
     return why
 
 
@@ -69,6 +70,9 @@ def model_known(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
 )
 def engine_runs_gpu(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
     found = asked(host, known)
+    if isinstance(found, Judgement) and found.evidence.startswith(NO_WORKING_GPU):
+        yield failed(found.subject, NO_WORKING_GPU, "serve it on a host with GPUs")
+        return
     if isinstance(found, Judgement):
         yield found
         return
