@@ -141,14 +141,15 @@ class Gathering:
             why = not_supported("there is no trace of NVIDIA on this host")
             self.record.update(xids=why, sxids=why)
         else:
-            self.record.update(log.result() or {})
+            why = unknown(self._why("xids")) if log.result() is None else {}
+            self.record.update(log.result() or {"xids": why, "sxids": why})
 
     def deep(self, deadline: float) -> None:
         """Put every PyTorch that was found to work, one after the other."""
         for each in self.record["torches"].get("value") or []:
             self.attempt("torch in %s" % each["path"], deep, self.host, each, deadline)
             if "deep" not in each:
-                each["deep"] = unknown(self.record["notes"][-1])
+                each["deep"] = unknown(self._why("torch in %s" % each["path"]))
 
     def plain(self, name: str, part: Callable[..., Any], *given: Any) -> None:
         """A section that is a value; without it the record has its default."""
@@ -159,7 +160,7 @@ class Gathering:
     def section(self, name: str, part: Callable[..., Any], *given: Any) -> Any:
         """A section that is a reading; its value, None when there is none."""
         found = self.attempt(name, part, *given)
-        self.record[name] = unknown(self.record["notes"][-1]) if found is None else read(found)
+        self.record[name] = unknown(self._why(name)) if found is None else read(found)
         return found
 
     def attempt(self, name: str, part: Callable[..., Any], *given: Any) -> Any:
@@ -169,6 +170,11 @@ class Gathering:
         except Exception as error:  # whatever a strange host makes of it
             self._note("%s: %s: %s" % (name, type(error).__name__, error))
             return None
+
+    def _why(self, name: str) -> str:
+        """What was noted of a part that failed; others note things at the same time."""
+        notes = (note for note in reversed(self.record["notes"]) if note.startswith(name + ": "))
+        return next(notes, "it was not found out")
 
     def _note(self, text: str) -> None:
         self.record["notes"].append(text)
