@@ -18,6 +18,12 @@ HOST, USER, PORT = (
 )
 
 
+class _Unlisted(dict[str, Any]):
+    """Variables that a template finds by name, but not in `vars`, as with Ansible."""
+
+    unlisted = True
+
+
 def with_connection(templar: Templar, common: Common, host: str, options: RunOptions) -> Templar:
     """The templar of a task, which knows them. What a variable says comes before keywords, and these before flags."""
     known = templar.namespace()
@@ -36,4 +42,4 @@ def with_connection(templar: Templar, common: Common, host: str, options: RunOpt
             said = next((known[name] for name in names if name in known), None)
             value = said or (templar.render(keyword) if keyword is not None else None) or flag
             told.update({name: value for name in missing if value is not None})
-    return templar.extended(told) if told else templar
+    return templar.extended(_Unlisted(told)) if told else templar
