@@ -148,11 +148,9 @@ class TestRender:
         }
         assert templar.render(yaml("'{{ x | default(omit) }}'")) is OMIT
 
-    def test_a_list_of_conditions_holds_if_all_do_and_stops_at_the_first_that_does_not(self) -> None:
-        templar = Templar({"a": 1})
-        assert templar.condition(yaml("['a == 1', true, a is defined]"))
-        assert templar.condition([]) is True
-        assert not templar.condition(yaml("[a is undefined, nope]"))
+    def test_a_list_is_no_condition(self) -> None:
+        with pytest.raises(TemplateError, match="when must be true, false or an expression, not a list"):
+            Templar({"a": 1}).condition(yaml("['a == 1', true]"))
 
     def test_a_loops_lookup_takes_terms_with_templates(self) -> None:
         templar = Templar(yaml("{users: [{name: a, keys: [1, 2]}]}"))

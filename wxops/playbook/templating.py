@@ -102,14 +102,9 @@ class Templar:
         return value
 
     def condition(self, expression: Any, *, where: Origin | None = None, what: str = "when") -> bool:
-        """Whether a condition holds; of a list, whether all hold. `what` names it in errors.
-
-        A condition is true or false, or text of the operator's that gives one: other results are errors.
-        """
+        """Whether a condition holds: true, false, or the operator's text that gives one. `what` names it in errors."""
         if isinstance(expression, bool):
             return expression
-        if isinstance(expression, list):
-            return all(self.condition(each, where=where, what=what) for each in expression)
         result = self._condition_result(expression, where, what)
         if isinstance(result, bool):
             return result
@@ -118,6 +113,11 @@ class Templar:
             where=getattr(expression, "origin", where),
             fix=f"say what about it must hold, such as `... | length > 0` or `... | bool`, in: {expression}",
         )
+
+    def members(self, text: SourceStr) -> list[Any] | None:
+        """The list that a template gives, its members not evaluated yet; None where it gives none."""
+        value = self._evaluated(Evaluation(self, text, text.origin), self.environment.inline)
+        return [*list.__iter__(value)] if isinstance(value, list) else None
 
     def expression(self, text: str, *, where: Origin | None = None) -> Any:
         """The value of one expression without braces. The caller vouches for the text."""
@@ -225,6 +225,7 @@ class Templar:
 
     def _condition_result(self, expression: Any, where: Origin | None, what: str) -> Any:
         origin = getattr(expression, "origin", where)
+        expression = _demanded(expression)
         if not isinstance(expression, SourceStr) or not expression.strip():
             shown = repr(expression) if isinstance(expression, str) else f"a {type_name(expression)}"
             raise TemplateError(f"{what} must be true, false or an expression, not {shown}", where=origin)
