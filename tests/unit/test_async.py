@@ -67,11 +67,13 @@ def test_a_job_outlives_the_agent_that_started_it_and_is_found_again(project: Pr
     assert (code, results["job"]["stdout"], results["job"]["status"]) == (0, "survived", "changed")
 
 
-def test_a_job_goes_on_when_the_run_is_over_and_the_next_run_gets_its_result(project: Project) -> None:
-    _, results = project.play("- {name: job, shell: 'sleep 1; echo late', async: 30, poll: 0}")
+def test_a_job_goes_on_when_the_run_is_over_and_the_next_run_gets_its_result(project: Project, tmp_path: Path) -> None:
+    wait = f"while [ ! -e {tmp_path}/go ]; do sleep 0.1; done"
+    _, results = project.play(f"- {{name: job, shell: '{wait}; echo late', async: 30, poll: 0}}")
     job = results["job"]["ansible_job_id"]
     _, results = project.play(f"""
 - {{name: at once, async_status: {{jid: {job}}}}}
+- {{file: {{path: {tmp_path}/go, state: touch}}}}
 - {{name: in the end, async_status: {{jid: {job}}}, register: r, until: r is finished, delay: 1}}
 """)
     assert results["at once"]["finished"] is False

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.test_file_modules import conflicts
 from wxops.agent.change import Change, View
 from wxops.agent.failure import ModuleFailure
 from wxops.agent.journal import Journal
@@ -65,7 +66,7 @@ class Place:
     def back(self, journal: Journal) -> None:
         change = Change(View(), Journal(f"back-{next(self.runs)}", root=str(self.home / "state")))
         steps = journal.steps()
-        assert rollback._conflicts(change, journal, steps) == []
+        assert conflicts(change, journal) == []
         rollback._take_back(change, journal, steps)
 
     def keeps_its_promises(self, again: bool = False, **arguments: Any) -> dict[str, Any]:
@@ -278,7 +279,7 @@ def test_a_commit_of_somebody_else_is_a_conflict(place: Place) -> None:
     journal = place.run()[1]
     sh("echo mine >mine; git add mine; git -c user.name=a -c user.email=a@b commit -qm mine", place.dest)
     change = Change(View(), Journal("back", root=str(place.home / "state")))
-    assert "changed by somebody else since" in rollback._conflicts(change, journal, journal.steps())[0]
+    assert "changed by somebody else since" in conflicts(change, journal)[0]
 
 
 def test_a_login_in_the_address_is_not_shown(place: Place) -> None:

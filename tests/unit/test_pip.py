@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.test_file_modules import conflicts
 from tests.wheels import build_wheel
 from wxops.agent.change import Change, View
 from wxops.agent.failure import ModuleFailure
@@ -58,7 +59,7 @@ class Place:
     def back(self, journal: Journal) -> None:
         change = Change(View(), Journal(f"back-{next(self.runs)}", root=str(self.home / "state")))
         steps = journal.steps()
-        assert rollback._conflicts(change, journal, steps) == []
+        assert conflicts(change, journal) == []
         rollback._take_back(change, journal, steps)
 
     def keeps_its_promises(self, **arguments: Any) -> str:
@@ -139,7 +140,7 @@ def test_a_version_that_changed_since_is_a_conflict(place: Place) -> None:
     _, journal, _ = place.run(name=["wxlib==1.0"])
     place.run(name=["wxlib==2.0"])
     change = Change(View(), Journal("back", root=str(place.home / "state")))
-    assert "since" in rollback._conflicts(change, journal, journal.steps())[0]
+    assert "since" in conflicts(change, journal)[0]
 
 
 def test_what_is_not_there_cannot_be_installed(place: Place) -> None:
