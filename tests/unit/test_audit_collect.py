@@ -30,6 +30,7 @@ GARBAGE: dict[str, tuple[Any, str]] = {
     "a record that is none": ({"ansible_facts": {"gpu": []}}, "gpu_facts gave no record"),
     "a record of another time": (answer(schema=SCHEMA + 1), f"its record has schema {SCHEMA + 1}"),
     "a number that is none": (answer(disks=[{"mount": "/", "total": "much", "free": 0}]), r"\$\.disks\[0\]\.total"),
+    "more than a host has to tell": (answer(notes=["A" * (9 << 20)]), "its record has 9 MiB"),
     "a state that there is not": (answer(xids={"state": "fine"}), r"\$\.xids\.state"),
     "a GPU without its index": (
         answer(nvidia={"library": "", "gpus": {"value": [{"lost": True}]}}), r"\$\.nvidia\.gpus\.value\[0\]"

@@ -18,6 +18,8 @@ COLORS = {
 WORDS = {verdict: verdict.value.replace("_", " ") for verdict in Verdict}
 PROBLEMS = frozenset({Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN})
 INDENT = "  "
+LONGEST = 2000
+"""Characters of one of a host's texts; the rest of it is in --json."""
 LEAST = 40
 """Columns for what was found; on a terminal with fewer beside the rule, it stands below the rule."""
 
@@ -79,7 +81,8 @@ def _answers(finding: Finding) -> bool:
 
 def one_line(text: str) -> str:
     """A host's words, which could not begin a line of their own here and pass for a finding."""
-    return printable(text).replace("\n", "\\n").replace("\t", " ")
+    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return printable(shown).replace("\n", "\\n").replace("\t", " ")
 
 
 def _mark(verdict: Verdict, color: bool) -> str:
