@@ -171,8 +171,8 @@ class TestFiles:
     @pytest.fixture
     def play(self, tmp_path: Path) -> Path:
         for name, text in {
-            "role/templates/main.j2": "".join(
-                f"{{% include '{part}' %}}\n" for part in ("part.j2", "shared.j2", "sub/own.j2")
+            "role/templates/main.j2": "\n\n".join(
+                f"{{% include '{part}' %}}" for part in ("part.j2", "shared.j2", "sub/own.j2")
             ),
             "role/templates/part.j2": "role\n",
             "role/templates/sub/own.j2": "{{ deep }}\n",
@@ -189,7 +189,7 @@ class TestFiles:
         return templar.template_text(main.read_text(), name=str(main))
 
     def test_includes_come_from_the_role_then_from_the_playbook(self, play: Path) -> None:
-        assert self.text(play, name="a", deep=1) == "role\nshared a\n1\n"
+        assert self.text(play, name="a", deep=1) == "role\nshared a\n1"
 
     def test_hosts_share_compiled_templates_and_nothing_else(self, play: Path) -> None:
         (play / "templates/shared.j2").write_text("{% import 'macros.j2' as m with context %}{{ m.hello() }}\n")
@@ -204,7 +204,7 @@ class TestFiles:
     def test_an_imported_file_that_is_shown_itself_is_its_text(self, play: Path) -> None:
         (play / "templates/shared.j2").write_text("{% import 'text.j2' as t %}\n{{ t }}\n")
         (play / "templates/text.j2").write_text("{% set five = 5 %}{{ five }}\n")
-        assert self.text(play, deep=1) == "role\n5\n\n1\n"
+        assert self.text(play, deep=1) == "role\n5\n1"
         (play / "templates/text.j2").write_text("{{ nowhere }}\n")
         with pytest.raises(UndefinedVariable, match="'nowhere' is undefined"):
             self.text(play, deep=1)
