@@ -20,6 +20,7 @@ from wxops.engine.module_defaults import rendered_defaults
 from wxops.engine.place import Place, place_of, varies
 from wxops.engine.values import number, truth
 from wxops.errors import HostUnreachable, InputError, TaskFailed, TemplateError, UndefinedVariable, WxopsError
+from wxops.playbook.jinja.lazy import kept
 from wxops.playbook.plays import Task
 from wxops.playbook.templating import OMIT, Templar
 from wxops.playbook.variable_names import check_name
@@ -268,6 +269,8 @@ class HostTask:
         if raw and isinstance(given, dict):
             rest = {name: value for name, value in given.items() if name not in raw}
             rendered = {**item.templar.render(rest), **{name: given[name] for name in raw & given.keys()}}
+        elif raw or self.task.module == "set_fact":
+            rendered = kept(given, item.templar)
         else:
             rendered = item.templar.render(given, where=self.task.origin)
         if not isinstance(rendered, dict):

@@ -7,6 +7,7 @@ from typing import Any
 
 from wxops.errors import InputError
 from wxops.playbook.jinja.embedded import has_template
+from wxops.playbook.jinja.lazy import kept
 from wxops.playbook.plays import Loop, Task
 from wxops.playbook.templating import Templar
 
@@ -62,7 +63,7 @@ def _values(loop: Loop, task: Task, templar: Templar) -> list[Any]:
     if loop.lookup is not None:
         beside = {"subdir": SUBDIRECTORIES.get(task.module, "files")} if loop.lookup == "first_found" else {}
         return templar.lookup(loop.lookup, loop.terms, **beside)
-    values = templar.render(loop.terms, where=task.origin)
+    values = kept(loop.terms, templar)
     if not isinstance(values, list | tuple):
         raise InputError(
             f"loop should be a list, not {type(values).__name__}",

@@ -199,6 +199,24 @@ def present(value: Any) -> Any:
     return plain(value)
 
 
+def kept(value: Any, templar: Templar) -> Any:
+    """A value with its templates evaluated, as data in which the operator's own texts stay such.
+
+    So they may still be conditions: of a loop's item, of a fact that a playbook sets.
+    """
+    return _kept(view(value, Owner(templar, None)))
+
+
+def _kept(value: Any) -> Any:
+    if type(value) is SourceStr:
+        return value
+    if isinstance(value, Mapping):
+        return {plain(key): item for key, item in ((key, _kept(value[key])) for key in value) if item is not OMIT}
+    if isinstance(value, (list, tuple)):
+        return [item for item in map(_kept, value) if item is not OMIT]
+    return plain(value)
+
+
 def plain(value: Any) -> Any:
     """The result of a template as data: str, int, float, bool, None, dates, and dicts and lists of them.
 
