@@ -108,7 +108,11 @@ def _links(gpu: Any) -> Iterator[tuple[str, Any, Any, bool]]:
     """NVLinks as `nvidia-smi nvlink --status` has them: a line with a speed for each that is up."""
     done = subprocess.run(["nvidia-smi", "nvlink", "--status", "-i", str(gpu.index)], capture_output=True, text=True)
     up = sum("GB/s" in line for line in done.stdout.splitlines())
-    yield from _text(f"GPU {gpu.index} NVLinks up", sum(link.active for link in gpu.nvlinks.value or ()), up)
+    links = gpu.nvlinks.value or ()
+    yield from _text(f"GPU {gpu.index} NVLinks up", sum(link.active for link in links), up)
+    done = subprocess.run(["nvidia-smi", "nvlink", "-e", "-i", str(gpu.index)], capture_output=True, text=True)
+    errors = sum(int(line.rsplit(":", 1)[1]) for line in done.stdout.splitlines() if "Errors:" in line)
+    yield from _text(f"GPU {gpu.index} NVLinks' errors", sum(link.errors.value or 0 for link in links), errors)
 
 
 def _text(name: str, ours: Any, theirs: Any) -> Iterator[tuple[str, Any, Any, bool]]:
