@@ -26,7 +26,7 @@ class HostCall(Call):
     def __init__(self, task: HostTask, templar: Templar) -> None:
         self._task, self.templar = task, templar
         self.host, self.task = task.host, task.label
-        self.check, self.diff = task.check, task.diff
+        self.check, self.diff = task.checks(templar), task.diffs(templar)
         self.is_registered = bool(task.task.register)
         self.offers: dict[str, Path | bytes] = {}
 

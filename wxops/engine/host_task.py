@@ -66,9 +66,6 @@ class HostTask:
         self.templar = with_connection(context.variables.templar(host, task.common), task.common, host, context.options)
         self.receive_at: Path | None = None
         self.noted: list[str] = []
-        self.check, self.diff = context.options.check, context.options.diff
-        self.shows_diff = True
-        """`diff: false` is how operators keep a file's content from being shown."""
         self._varies = varies(task)
         self._place: Place | None = None
         self._began = time.monotonic()
@@ -86,15 +83,24 @@ class HostTask:
         except WxopsError:
             return unsure
 
+    def checks(self, templar: Templar) -> bool:
+        """Is an item done in check mode?"""
+        return self._said("check_mode", templar, self.context.options.check)
+
+    def diffs(self, templar: Templar) -> bool:
+        """Is an item's diff asked for?"""
+        return self._said("diff", templar, self.context.options.diff)
+
+    def _shows_diff(self, templar: Templar) -> bool:
+        """`diff: false` is how operators keep a file's content from being shown."""
+        return self._said("diff", templar, True)
+
+    def _said(self, keyword: str, templar: Templar, otherwise: bool) -> bool:
+        said = templar.render(getattr(self.task.common, keyword))
+        return otherwise if said is None else truth(said, keyword, self.task.origin)
+
     def run(self) -> Outcome:
         """Do it. Raises HostUnreachable when the host is lost, WxopsError for what the operator wrote wrong."""
-        common = self.task.common
-        check, diff = self.templar.render(common.check_mode), self.templar.render(common.diff)
-        if check is not None:
-            self.check = truth(check, "check_mode", self.task.origin)
-        if diff is not None:
-            self.diff = truth(diff, "diff", self.task.origin)
-            self.shows_diff = self.diff
         try:
             items = items_of(self.task, self.templar)
         except UndefinedVariable:
@@ -182,6 +188,8 @@ class HostTask:
 
     def _judged(self, item: Item, result: Result) -> Result:
         was, steps = bool(result.get("changed")), result.get("steps")
+        if "diff" in result and not self._shows_diff(item.templar):
+            del result["diff"]
         after = judged(self.task, item, result)
         if steps:
             void = steps if was and not after["changed"] else []
@@ -201,15 +209,17 @@ class HostTask:
     def _background(self, item: Item) -> Background | None:
         if self.task.async_limit is None:
             return None
-        return Background.of(self.task, item.templar, supported=self.module.supports_async, check=self.check)
+        return Background.of(
+            self.task, item.templar, supported=self.module.supports_async, check=self.checks(item.templar)
+        )
 
     def _alone(self, item: Item) -> Result:
         self._began = time.monotonic()
         if self.module.runs != "action":
             result, background = self._together([item])[0], self._background(item)
             return background.outcome(self, item.templar, result) if background else result
-        call = HostCall(self, item.templar)
         try:
+            call = HostCall(self, item.templar)
             self._background(item)
             arguments = self._arguments(item)
             return dict(self.module.function(call, **arguments))
@@ -293,7 +303,7 @@ class HostTask:
         follow = owed.to_note(self.task, self.templar) if owed and own else None
         if follow is not None:
             about["notify"] = follow
-        if self._is_secret(items, offers):
+        if not self._shows_diff(templar) or self._is_secret(items, offers):
             about = {**about, "hidden": True}
         with self._agent(templar) as agent:
             if owed and own:
@@ -317,7 +327,7 @@ class HostTask:
 
     def _is_secret(self, items: list[Mapping[str, Any]], offers: Mapping[str, Path | bytes]) -> bool:
         """Must nobody see what the task does, or is there a secret in it? A rollback knows neither task nor secrets."""
-        if self.says(self.task.common.no_log, unsure=True) or not self.shows_diff:
+        if self.says(self.task.common.no_log, unsure=True):
             return True
         if not self.context.secrets.has_any:
             return False
@@ -355,7 +365,7 @@ class HostTask:
         """Where an item acts; the same for all items unless a template says otherwise."""
         if self._place is not None and not self._varies:
             return self._place
-        about: dict[str, Any] = {"task": self.label, "check": self.check}
+        about: dict[str, Any] = {"task": self.label, "check": self.checks(templar)}
         if self.task.changed_when == (False,):
             about["journaled"] = False
         self._place = place_of(self.context, self.task, self.host, templar, about)

@@ -82,7 +82,7 @@ def varies(task: Task) -> bool:
     common = task.common
     said = [common.delegate_to, common.become, common.become_user, common.become_method, common.become_flags,
             common.become_exe, common.remote_user, common.port, common.connection, task.rollback,
-            *common.environment]  # fmt: skip
+            common.check_mode, common.diff, common.timeout, *common.environment]  # fmt: skip
     return task.loop is not None and may_be_anything(said)
 
 

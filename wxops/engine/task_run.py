@@ -239,8 +239,7 @@ class TaskRun:
             if hidden:
                 return {**CENSORED, "changed": bool(result.get("changed"))}
             kept = {name: value for name, value in result.items() if not name.startswith("_")}
-            shown = kept if host_task.shows_diff else {name: kept[name] for name in kept.keys() - {"diff"}}
-            masked: dict[str, Any] = context.secrets.mask_data(shown)
+            masked: dict[str, Any] = context.secrets.mask_data(kept)
             return masked
 
         def tell(status: Status, ms: float, result: Mapping[str, Any], **of_item: Any) -> None:
