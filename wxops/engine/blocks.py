@@ -58,18 +58,24 @@ class BlockRun:
 
     def _block(self, block: Block, hosts: list[str]) -> None:
         states = self.context.states
+        rescues = self._rescues(block)
         for host in hosts:
-            states[host].rescuers += bool(block.rescue)
+            states[host].rescuers += rescues
         self.run(block.body, hosts)
         for host in hosts:
-            states[host].rescuers -= bool(block.rescue)
+            states[host].rescuers -= rescues
         fallen = [host for host in hosts if states[host].failed]
-        if block.rescue and fallen:
+        if rescues and fallen:
             for host in fallen:
                 states[host].failed = False
             self.run(block.rescue, fallen)
         if block.always:
             self._always(block, hosts)
+
+    def _rescues(self, block: Block) -> bool:
+        """Has it a rescue? One of which the tags leave nothing is none: it would forgive a failure in silence."""
+        rescue = (task for node in block.rescue for task in (node.tasks() if isinstance(node, Block) else [node]))
+        return any(self.context.options.selects(self._tasks.tags(task)) for task in rescue)
 
     def _always(self, block: Block, hosts: list[str]) -> None:
         states = self.context.states
