@@ -1,6 +1,6 @@
 """How the host of a task is reached, under the names by which playbooks ask: `when: ansible_connection != 'local'`.
 
-Ansible tells a task these also where nobody has set them.
+Ansible tells a task these also where nobody has set them; so it does `ansible_host`, see `Variables`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from wxops.errors import WxopsError
 from wxops.playbook.plays import Common
 from wxops.playbook.templating import Templar
 
-HOST, USER, PORT = (
-    tuple(f"{begin}_{name}" for begin in ("ansible", "ansible_ssh")) for name in ("host", "user", "port")
-)
+USER, PORT = (tuple(f"{begin}_{name}" for begin in ("ansible", "ansible_ssh")) for name in ("user", "port"))
 
 
 class _Unlisted(dict[str, Any]):
@@ -24,12 +22,11 @@ class _Unlisted(dict[str, Any]):
     unlisted = True
 
 
-def with_connection(templar: Templar, common: Common, host: str, options: RunOptions) -> Templar:
+def with_connection(templar: Templar, common: Common, options: RunOptions) -> Templar:
     """The templar of a task, which knows them. What a variable says comes before keywords, and these before flags."""
     known = templar.namespace()
     otherwise: dict[tuple[str, ...], tuple[Any, Any]] = {
         ("ansible_connection",): (common.connection, options.connection or "ssh"),
-        HOST: (None, host),
         USER: (common.remote_user, options.remote_user),
         PORT: (common.port, options.port),
     }

@@ -63,7 +63,7 @@ class HostTask:
     def __init__(self, context: PlayContext, task: Task, host: str, label: str) -> None:
         self.context, self.task, self.host, self.label = context, task, host, label
         self.module = context.module(task)
-        self.templar = with_connection(context.variables.templar(host, task.common), task.common, host, context.options)
+        self.templar = with_connection(context.variables.templar(host, task.common), task.common, context.options)
         self.receive_at: Path | None = None
         self.noted: list[str] = []
         self._varies = varies(task)
