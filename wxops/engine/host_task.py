@@ -14,7 +14,18 @@ from wxops.engine.call import HostCall
 from wxops.engine.connection_names import with_connection
 from wxops.engine.events import Output, Retrying
 from wxops.engine.facts import with_interpreter
-from wxops.engine.judging import NOT_JUDGED, arrived, enough, failure, judged, named, of_loop, refused, registered
+from wxops.engine.judging import (
+    NOT_JUDGED,
+    arrived,
+    enough,
+    failure,
+    judged,
+    named,
+    of_loop,
+    refused,
+    registered,
+    without_diff,
+)
 from wxops.engine.loops import Item, items_of
 from wxops.engine.module_defaults import rendered_defaults
 from wxops.engine.place import Place, place_of, varies
@@ -188,8 +199,8 @@ class HostTask:
 
     def _judged(self, item: Item, result: Result) -> Result:
         was, steps = bool(result.get("changed")), result.get("steps")
-        if "diff" in result and not self._shows_diff(item.templar):
-            del result["diff"]
+        if "diff" in result and not self.diffs(item.templar):
+            result = without_diff(result, self.task.module, self._shows_diff(item.templar))
         after = judged(self.task, item, result)
         if steps:
             void = steps if was and not after["changed"] else []

@@ -101,6 +101,27 @@ def registered(result: Result, module: str) -> Result:
     return kept
 
 
+def without_diff(result: Result, module: str, told: bool) -> Result:
+    """A result whose diff nobody asked for: `register` keeps no text of it. told: the run's record does."""
+    rest = {name: value for name, value in result.items() if name != "diff"}
+    if module in ("copy", "template"):
+        rest["diff"] = []
+    elif module in ("lineinfile", "blockinfile"):
+        rest["diff"] = [{**each, "before": "", "after": ""} for each in result["diff"]]
+    return {**rest, "_diff": result["diff"]} if told else rest
+
+
+def told(result: Mapping[str, Any]) -> Result:
+    """A result as the run's record has it: with its diff, and nothing else of the engine's own."""
+    kept = {name: value for name, value in result.items() if not name.startswith("_")}
+    if "_diff" in result:
+        kept["diff"] = result["_diff"]
+    items = {id(each) for each in item_results(result)}
+    if items:
+        kept["results"] = [told(each) if id(each) in items else each for each in result["results"]]
+    return kept
+
+
 def is_failed(result: Mapping[str, Any]) -> bool:
     """Did it fail? Where failed_when was asked, it alone decides, also when the retries of `until` ran out."""
     return bool(result.get("failed_when_result", result.get("failed")))

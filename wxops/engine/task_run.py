@@ -12,7 +12,7 @@ from wxops.engine.context import PlayContext
 from wxops.engine.events import Status, TaskResult, TaskStarted
 from wxops.engine.handlers import Handlers, UnknownHandler
 from wxops.engine.host_task import HostTask, Outcome
-from wxops.engine.judging import failure, is_failed, item_results, refused, registered
+from wxops.engine.judging import failure, is_failed, item_results, refused, registered, told
 from wxops.engine.loops import Item
 from wxops.engine.strategies import FOR_ALL, lanes, refuse_for_all
 from wxops.engine.values import number, percentage, truth
@@ -235,15 +235,14 @@ class TaskRun:
         delegate = self._delegate(host_task)
         quiet = task.module == "assert" and isinstance(task.arguments, dict) and task.arguments.get("quiet") is True
 
-        def told(result: Mapping[str, Any]) -> dict[str, Any]:
+        def shown(result: Mapping[str, Any]) -> dict[str, Any]:
             if hidden:
                 return {**CENSORED, "changed": bool(result.get("changed"))}
-            kept = {name: value for name, value in result.items() if not name.startswith("_")}
-            masked: dict[str, Any] = context.secrets.mask_data(kept)
+            masked: dict[str, Any] = context.secrets.mask_data(told(result))
             return masked
 
         def tell(status: Status, ms: float, result: Mapping[str, Any], **of_item: Any) -> None:
-            about = (host, context.name, host_task.label, task.module, status, ms, told(result))
+            about = (host, context.name, host_task.label, task.module, status, ms, shown(result))
             context.emit(TaskResult(*about, where=str(task.origin), delegate=delegate, quiet=quiet, **of_item))
 
         for (_, result), text in zip(outcome.items, labels, strict=True):
