@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 KEPT_RUNS, KEPT_DAYS = 50, 30
 """A journal goes when so many newer ones are there and it is older than that."""
 PRUNED = "pruned-"
+FILE_CLOCK_S = 0.01
+"""By how much the time that the kernel writes on a file may lag: its clock for that ticks."""
 
 
 def state_directory() -> str:
@@ -106,7 +108,7 @@ class Journal:
         for run in self.runs():
             for name in _names(os.path.join(self.root, "journal", run)) if run != self.run else ():
                 other = Journal(run, name, root=self.root)
-                if other.exists() and (run > self.run or other.ended() >= moment):
+                if other.exists() and (run > self.run or other.ended() >= moment - FILE_CLOCK_S):
                     found.append(other)
         return found
 
@@ -127,7 +129,7 @@ class Journal:
         """Put a step on disk before it happens; returns its number."""
         with self._alone():
             self._sequence += 1
-            self._append(dict(step, seq=self._sequence, time=round(time.time(), 3)), sync=True)
+            self._append(dict(step, seq=self._sequence, time=round(time.time(), 6)), sync=True)
         return self._sequence
 
     def done(self, sequence: int) -> None:
