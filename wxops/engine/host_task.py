@@ -16,6 +16,7 @@ from wxops.engine.events import Output, Retrying
 from wxops.engine.facts import with_interpreter
 from wxops.engine.judging import (
     NOT_JUDGED,
+    SETTING,
     arrived,
     enough,
     failure,
@@ -163,7 +164,7 @@ class HostTask:
 
     def _learned(self, result: Result) -> dict[str, Any]:
         """What the next item sees of this one's result: facts that it set, and the result itself."""
-        facts = result.get("ansible_facts") if self.task.module in ("set_fact", "include_vars") else None
+        facts = result.get("ansible_facts") if self.task.module in SETTING else None
         own = {self.task.register: registered(result, self.task.module)} if self.task.register else {}
         extra = self.context.options.extra_vars
         return {name: value for name, value in {**(facts or {}), **own}.items() if name not in extra}

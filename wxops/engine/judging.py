@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from wxops.engine.facts import allowed
 from wxops.engine.loops import Item
 from wxops.errors import TemplateError, WxopsError
 from wxops.playbook.plays import Task
@@ -15,6 +16,8 @@ UNKNOWN_TRACEBACK = "(traceback unavailable)"
 """What `exception` of a failed task holds in Ansible, unless it is asked for tracebacks."""
 NOT_JUDGED = "_not_judged"
 """Marks the result of a task that could not even begin: neither changed_when nor failed_when nor until is asked."""
+SETTING = ("set_fact", "include_vars")
+"""Modules whose `ansible_facts` are variables and no facts."""
 STATUS_KEYS = frozenset({"changed", "failed", "skipped", "unreachable", "ansible_loop_var"})
 SEVERAL_DIFFS = frozenset({"copy", "template", "lineinfile", "blockinfile", "user"})
 """Modules whose result has a list of diffs in Ansible: that of the content, and that of mode and owner."""
@@ -84,8 +87,17 @@ def named(task: Task, item: Item, result: Result) -> Result:
 
 
 def with_result(task: Task, item: Item, result: Result) -> Templar:
-    """The scope in which a result is judged: it stands under the name that the task registers."""
-    return item.templar.extended({task.register: registered(result, task.module)} if task.register else {})
+    """The scope in which a result is judged: it stands under the task's `register`, and what it sets is set."""
+    own = {task.register: registered(result, task.module)} if task.register else {}
+    return item.templar.extended({**_set_by(task, result), **own})
+
+
+def _set_by(task: Task, result: Result) -> Mapping[str, Any]:
+    """The variables that a result brings: those of set_fact and include_vars, or facts by their long names."""
+    brought = result.get("ansible_facts")
+    if not isinstance(brought, dict):
+        return {}
+    return brought if task.module in SETTING else allowed(brought)
 
 
 def registered(result: Result, module: str) -> Result:
