@@ -56,7 +56,7 @@ class GroupKind(Kind):
         if argv:
             done = run(argv)
             if done.rc != 0:
-                raise ModuleFailure(done.stderr.strip() or "%s ended with %d" % (argv[0], done.rc), **done.result())
+                raise ModuleFailure(done.stderr.strip() or "%s ended with %d" % (argv[0], done.rc), name=name)
 
     def recover(self, name: str) -> None:
         clear_interrupted()
