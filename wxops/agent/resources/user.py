@@ -86,7 +86,8 @@ class UserKind(Kind):
         if argv:
             done = run(argv)
             if done.rc != 0:
-                raise ModuleFailure(done.stderr.strip() or "%s ended with %d" % (argv[0], done.rc), name=name, rc=done.rc)
+                reason = done.stderr.strip() or "%s ended with %d" % (argv[0], done.rc)
+                raise ModuleFailure(reason, name=name, rc=done.rc)
         if state["exists"]:
             _set_shadow(name, state)
             if now["exists"]:
