@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ALIASES = {"value": "job", "dom": "day", "dow": "weekday"}
 SPOOLS = ("/var/spool/cron/crontabs", "/var/spool/cron")  # Debian's, the RHEL family's
 DIRECTORY = "/etc/cron.d"
+NOT_OURS = "the crontab of %s lies in %s, which only root may enter: run the task as root, with `user: %s`"
 
 
 def cron(
@@ -110,11 +111,13 @@ def _named_file(cron_file: str) -> str:
 def _crontab_of(change: Change, user: Optional[str]) -> str:
     name = _user(user)
     coming = change.check and change.view.pending("package")
-    if not change.state("user", name)["exists"] and not coming:
-        raise ModuleFailure("there is no user %r on this host" % name)
     spool = next((spool for spool in SPOOLS if os.path.isdir(spool)), SPOOLS[0] if coming else None)
     if spool is None:
         raise ModuleFailure("this host has no cron (no %s): install its package first" % SPOOLS[0])
+    if os.path.isdir(spool) and not os.access(spool, os.W_OK | os.X_OK):
+        raise ModuleFailure(NOT_OURS % (name, spool, name))
+    if not change.state("user", name)["exists"] and not coming:
+        raise ModuleFailure("there is no user %r on this host" % name)
     return os.path.join(spool, name)
 
 

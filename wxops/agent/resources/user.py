@@ -27,6 +27,9 @@ SHADOW = {"password": 1, "changed": 2, "min": 3, "max": 4, "warn": 5, "inactive"
 """The fields of /etc/shadow: days since 1970, or numbers of days; "" where there is none."""
 OPTIONS = {"uid": "-u", "gid": "-g", "comment": "-c", "home": "-d", "shell": "-s"}
 FIELDS = range(9)
+IN_USE = 8
+"""What userdel and usermod end with for a user who has processes."""
+BUSY = "; if a task of this run became that user, it is the run's own: do this in another run, or remove with `force`"
 HOW = "how"
 """The key of a wanted state for options that are no part of it: system, non_unique, force, move_home, ..."""
 UNSHOWN = (HOW, "lines", "changed", "local", "moved")
@@ -87,7 +90,7 @@ class UserKind(Kind):
             done = run(argv)
             if done.rc != 0:
                 reason = done.stderr.strip() or "%s ended with %d" % (argv[0], done.rc)
-                raise ModuleFailure(reason, name=name, rc=done.rc)
+                raise ModuleFailure(reason + (BUSY if done.rc == IN_USE else ""), name=name, rc=done.rc)
         if state["exists"]:
             _set_shadow(name, state)
             if now["exists"]:
