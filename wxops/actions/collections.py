@@ -18,8 +18,10 @@ BUILTIN = _names("""
     include_vars iptables known_hosts lineinfile meta mount_facts package package_facts pause ping pip raw reboot
     replace rpm_key script service service_facts set_fact set_stats setup shell slurp stat subversion systemd
     systemd_service sysvinit tempfile template unarchive uri user validate_argument_spec wait_for
-    wait_for_connection yum yum_repository
+    wait_for_connection yum_repository
 """)  # fmt: skip
+REDIRECTED = frozenset({"yum"})
+"""Names that ansible-core keeps for a module of another name: it has no page of its own."""
 POSIX = _names("""
     acl at authorized_key firewalld firewalld_info mount patch rhel_facts rhel_rpm_ostree rpm_ostree_upgrade
     seboolean selinux synchronize sysctl
@@ -98,7 +100,7 @@ def short_name(name: str) -> str | None:
     if not collection:
         return name
     if collection in CORE:
-        return short if short in BUILTIN.union(*COLLECTIONS.values()) else None
+        return short if short in BUILTIN.union(REDIRECTED, *COLLECTIONS.values()) else None
     return short if short in COLLECTIONS.get(collection, ()) else None
 
 
@@ -109,7 +111,7 @@ def elsewhere(name: str) -> str | None:
 
 def full_name(short: str) -> str:
     """`copy` -> `ansible.builtin.copy`; a module of our own stays as it is."""
-    if short in BUILTIN:
+    if short in BUILTIN or short in REDIRECTED:
         return f"ansible.builtin.{short}"
     return next((f"{collection}.{short}" for collection, has in COLLECTIONS.items() if short in has), short)
 

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from wxops.errors import TemplateError, WxopsError
 from wxops.playbook.jinja.evaluation import current, volatile
-from wxops.playbook.jinja.lazy import OMIT, plain, present
-from wxops.playbook.jinja.lookups import OF_WHAT_IS_DEFINED, run, short_name
+from wxops.playbook.jinja.lazy import OMIT, plain
+from wxops.playbook.jinja.lookups import run
 from wxops.playbook.jinja.undefined import Undefined
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -26,8 +26,7 @@ def takes_undefined(function: _F) -> _F:
 @takes_undefined
 def lookup(name: Any, /, *terms: Any, errors: str = "strict", wantlist: bool = False, **options: Any) -> Any:
     """What the controller finds: one value as it is, several texts joined by commas; a list with `wantlist`."""
-    demanded = (name, *terms) if short_name(str(name)) not in OF_WHAT_IS_DEFINED else (name,)
-    missing = next((each for each in demanded if isinstance(each, Undefined)), None)
+    missing = next((each for each in (name, *terms) if isinstance(each, Undefined)), None)
     if missing is not None:
         return missing
     if errors not in ("strict", "warn", "ignore"):
@@ -55,8 +54,7 @@ def _found(name: str, terms: tuple[Any, ...], errors: str, options: dict[str, An
     volatile()
     given = {key: value if isinstance(value, Undefined) else plain(value) for key, value in options.items()}
     try:
-        settled = present if short_name(name) in OF_WHAT_IS_DEFINED else plain
-        return run(name, settled(terms), evaluation.templar, given)
+        return run(name, plain(terms), evaluation.templar, given)
     except WxopsError as error:
         if errors == "strict":
             raise

@@ -31,7 +31,7 @@ LOOKUPS: dict[str, Lookup] = {
 
 
 OF_WHAT_IS_DEFINED = frozenset({"first_found"})
-"""Lookups that pass over terms that are undefined: one of several is enough."""
+"""Lookups that, as with_NAME, pass over terms that are undefined: one of several is enough."""
 
 
 def run(name: str, terms: Any, templar: Templar, options: Mapping[str, Any]) -> list[Any]:
