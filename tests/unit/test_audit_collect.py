@@ -75,3 +75,10 @@ def test_hosts_are_read_at_once_and_come_in_order(tmp_path: Path) -> None:
     assert isinstance(here, HostRecord) and here.system.kernel and here.collected
     assert isinstance(gone, Problem) and gone.unreachable
     assert isinstance(there, Problem) and there.unreachable and "no-such-python" in there.what
+
+
+def test_what_is_to_be_deployed_is_not_for_a_host_to_say() -> None:
+    wanted = {"name": "theirs", "platform": "linux/amd64", "platforms": ["linux/amd64"]}
+    found = record_of("gpu1", answer(to_deploy=[wanted]))
+    assert isinstance(found, HostRecord)
+    assert found.to_deploy == ()

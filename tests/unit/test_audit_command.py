@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 
 from tests.unit.audit_examples import RECORD, RULE, an_audit, with_silent_host
+from tests.unit.image_registry import image_registry
 from wxops.audit import run
 from wxops.audit.finding import Finding, Verdict
 from wxops.audit.rule import rules
@@ -88,7 +89,7 @@ def test_quiet_says_nothing_when_there_is_nothing_to_act_on(typed: Typed, found:
 
 def test_what_is_asked_for_reaches_the_hosts_that_are_meant(typed: Typed, found: Any) -> None:
     typed(*HOSTS, "-l", "gpu2", "--deep", "--environment", "/opt/a", "--environment", "/opt/b", "--policy", "vllm-0.33")
-    _, hosts, _, known, arguments = found.asked
+    _, hosts, _, known, arguments, _ = found.asked
     assert hosts == ["gpu2"]
     assert arguments == {"deep": True, "environments": ["/opt/a", "/opt/b"]}
     assert [policy.name for policy in known.policies] == ["vllm-0.33"]
@@ -231,3 +232,21 @@ def test_the_schema_that_is_printed_fits_what_is_printed(typed: Typed, found: An
     schema, told = json.loads(typed("schema")[1]), json.loads(typed(*HOSTS, "--json")[1])
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(told, schema, jsonschema.Draft202012Validator)
+
+
+def test_an_image_that_is_to_be_deployed_is_asked_for_before_the_hosts(typed: Typed, found: Any) -> None:
+    with image_registry() as registry:
+        registry.image("team/model:1", NVIDIA_REQUIRE_CUDA="cuda>=13.2")
+        name = f"{registry.address}/team/model:1"
+        assert typed(*HOSTS, "--image", name, "--image", name)[0] == 0
+        assert [image.name for image in found.asked[-1]] == [name]
+        found.asked = ()
+        code, _, told = typed(*HOSTS, "--image", f"{registry.address}/team/model:2")
+    assert code == 1 and "has no team/model with 2" in told
+    assert found.asked == ()
+
+
+def test_what_is_no_image_s_name_is_refused_before_the_hosts_are_asked(typed: Typed, found: Any) -> None:
+    code, _, told = typed(*HOSTS, "--image", "https://nvcr.io/nvidia/cuda")
+    assert code == 1 and "is no image's name" in told
+    assert found.asked == ()

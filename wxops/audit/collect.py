@@ -84,6 +84,6 @@ def record_of(host: str, result: Any) -> HostRecord | Problem:
     if size > LARGEST:
         return Problem(f"its record has {size >> 20} MiB, and no host has more than {LARGEST >> 20} to tell")
     try:
-        return msgspec.convert({**found, "host": host}, HostRecord)
+        return msgspec.convert({**found, "host": host, "to_deploy": ()}, HostRecord)  # what is to come no host says
     except msgspec.ValidationError as error:
         return Problem(f"its record does not hold together: {error}")

@@ -11,7 +11,7 @@ from typing import Literal
 
 from wxops.audit.gpu import Gpu, NvidiaDriver
 from wxops.audit.reading import Reading, unknown
-from wxops.audit.software import ContainerRuntime, Library, Toolkit, Torch
+from wxops.audit.software import ContainerRuntime, ImageToDeploy, Library, Toolkit, Torch
 
 SCHEMA = 1
 
@@ -158,7 +158,7 @@ class HostRecord:
     """All that was read on one host. collected: when, UTC; seconds: how long the host took; notes: what went wrong.
 
     nvidia: None where there is no trace of NVIDIA. nvidia_module_on_disk: the version of the module that the running
-    kernel would load, "" when none is built for it.
+    kernel would load, "" when none is built for it. to_deploy: what `audit --image` named, not what the host told.
     """
 
     host: str
@@ -184,6 +184,7 @@ class HostRecord:
     settings: Reading[tuple[Setting, ...]] = field(default_factory=unknown)
     others: tuple[OtherVendor, ...] = ()
     notes: tuple[str, ...] = ()
+    to_deploy: tuple[ImageToDeploy, ...] = ()
 
     @property
     def gpus(self) -> tuple[Gpu, ...]:

@@ -90,6 +90,19 @@ class Image:
 
 
 @dataclass(frozen=True)
+class ImageToDeploy:
+    """An image of a registry that the host is to get. platform: the host's, as linux/amd64; platforms: the image's.
+
+    image: what it is on this host; None where the registry has it for other platforms only, or it was not read.
+    """
+
+    name: str
+    platform: str
+    platforms: tuple[str, ...]
+    image: Image | None = None
+
+
+@dataclass(frozen=True)
 class Container:
     """A container that runs. gpu: it was given GPUs, by the nvidia runtime, a device request or CDI."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wxops.audit.baseline import HostChanges
     from wxops.audit.demand import Demand
     from wxops.audit.knowledge import Knowledge
+    from wxops.audit.published_image import PublishedImage
     from wxops.audit.report import Audit
     from wxops.audit.saved import SavedAudit
 
@@ -40,6 +41,10 @@ JUDGE = [
     click.option(
         "--policy", "policies", multiple=True, metavar="NAME|FILE", shell_complete=completion.files,
         help="What is asked of versions: guide, vllm-0.33, fastdeploy-2.5, ... or a file; may repeat (guide).",
+    ),
+    click.option(
+        "--image", "images", multiple=True, metavar="REF",
+        help="An image that is to be deployed: asked of its registry, judged on every host; may repeat.",
     ),
     click.option("--for", "model", metavar="MODEL", help="Can the hosts serve it? A name or a directory."),
     click.option("--engine", type=click.Choice(ENGINES), help="What is to serve it (vllm)."),
@@ -153,7 +158,16 @@ def _audit(known: Knowledge, given: dict[str, Any]) -> Audit:
     hosts = [host.name for host in inventory.require_hosts("all", options.limit)]
     asked = {"deep": given["deep"], "environments": list(given["environments"])}
     arguments = {name: value for name, value in asked.items() if value}
-    return audit_hosts(inventory, hosts, options, known, arguments)
+    return audit_hosts(inventory, hosts, options, known, arguments, _images(given["images"]))
+
+
+def _images(names: tuple[str, ...]) -> list[PublishedImage]:
+    """As their registries have them; asked before the hosts are."""
+    if not names:
+        return []
+    from wxops.audit.published_image import published
+
+    return [published(name) for name in dict.fromkeys(names)]
 
 
 def _show(found: Audit, before: Any, given: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from wxops.audit.questions import (
 )
 from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
-from wxops.audit.software import ContainerRuntime, Image
+from wxops.audit.software import ContainerRuntime, Image, ImageToDeploy
 from wxops.audit.subjects import NO_ANSWER, NO_GPU, missing, nvidia_cards
 from wxops.audit.versions import Version, version
 
@@ -121,11 +121,14 @@ def cdi_of_driver(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
     "container.image-runs",
     area="container",
     severity="fail",
-    title="The driver is what each image's NVIDIA_REQUIRE_CUDA asks for",
+    title="The driver is what each image's NVIDIA_REQUIRE_CUDA asks for, also of those that are to be deployed",
     why="The toolkit refuses a container whose requirement does not hold, even where CUDA's own rules allow it.",
     source="compat.yaml: cuda_container_requirements; docker/model-runner#978; NVIDIA/nvidia-container-toolkit#213",
 )
 def image_runs(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
+    if host.gpus or nvidia_cards(host):
+        for each in host.to_deploy:
+            yield _to_deploy(host, known, each)
     runtime = runtime_of(host)
     if isinstance(runtime, Judgement):
         yield runtime
@@ -138,7 +141,7 @@ def image_runs(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         yield skipped("images", "none of them asks for a driver")
     good = []
     for image in asking:
-        judgement = _image(host, known, image)
+        judgement = _image(host, known, image, f"image {image.name}")
         if judgement.evidence == FINE:
             good.append(image.name)
         else:
@@ -150,8 +153,23 @@ def image_runs(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
 FINE = "its requirement holds"
 
 
-def _image(host: HostRecord, known: Knowledge, image: Image) -> Judgement:
-    driver, cuda, subject = driver_of(host), driver_cuda(host), f"image {image.name}"
+def _to_deploy(host: HostRecord, known: Knowledge, wanted: ImageToDeploy) -> Judgement:
+    """Whatever runs containers here by then, the driver is there already."""
+    subject, image = f"image {wanted.name}, to be deployed", wanted.image
+    if wanted.platform not in wanted.platforms:
+        return skipped(subject, f"it is not for {wanted.platform}, see container.image-platform")
+    if image is None:
+        return undetermined(subject, f"what it asks for on {wanted.platform} is not read")
+    if not image.require_cuda:
+        return skipped(subject, "it asks for no driver: NVIDIA_REQUIRE_CUDA is not set in it")
+    judgement = _image(host, known, image, subject)
+    if judgement.evidence == FINE:
+        return passed(subject, f"asks for {image.require_cuda.split()[0]}, it runs on driver {driver_of(host)}")
+    return judgement
+
+
+def _image(host: HostRecord, known: Knowledge, image: Image, subject: str) -> Judgement:
+    driver, cuda = driver_of(host), driver_cuda(host)
     if image.disable_require:
         return skipped(subject, "it sets NVIDIA_DISABLE_REQUIRE: its requirement is not asked")
     if driver is None or cuda is None:
@@ -172,6 +190,28 @@ def _image(host: HostRecord, known: Knowledge, image: Image) -> Judgement:
     at_least = released_with(known, asked.cuda) if asked.cuda else None
     fix = driver_upgrade(known, host, at_least) if at_least else f"use an image for CUDA {cuda.first(2)} or older"
     return failed(subject, evidence, fix)
+
+
+@rule(
+    "container.image-platform",
+    area="container",
+    severity="fail",
+    title="An image that is to be deployed is there for the host's processor",
+    why="A pull ends with 'no matching manifest', or the container with 'exec format error'.",
+    source="OCI image specification, Image Index: platform; docs/audit.md, --image",
+)
+def image_platform(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
+    if not host.to_deploy:
+        yield skipped("images", "none is to be deployed (--image)")
+    for wanted in host.to_deploy:
+        subject = f"image {wanted.name}, to be deployed"
+        if wanted.platform in wanted.platforms:
+            yield passed(subject, f"it is there for {wanted.platform}")
+        elif not host.system.architecture:
+            yield undetermined(subject, "which processor this host has could not be read")
+        else:
+            fix = f"build it for {wanted.platform}, or use a host of {wanted.platforms[0]}"
+            yield failed(subject, f"it is there for {', '.join(wanted.platforms)}, not for {wanted.platform}", fix)
 
 
 @rule(

@@ -51,11 +51,14 @@ def torches(host: HostRecord, cuda_only: bool = True) -> Iterator[tuple[Torch, V
 
 def where(torch: Torch) -> str:
     """Where a change is to be made: in an environment, or in what an image is built from."""
-    return torch.path if torch.place == "host" else f"{torch.place} ({torch.path})"
+    if torch.place == "host":
+        return torch.path
+    return f"{torch.place} ({torch.path})" if torch.path else torch.place
 
 
 def named(torch: Torch) -> str:
-    return f"PyTorch {torch.version} in {torch.path}" + ("" if torch.place == "host" else f" of {torch.place}")
+    path = f" in {torch.path}" if torch.path else ""
+    return f"PyTorch {torch.version}{path}" + ("" if torch.place == "host" else f" of {torch.place}")
 
 
 @rule(
