@@ -89,7 +89,7 @@ def test_the_vault_password_of_the_settings_opens_files(project: Path) -> None:
         (["list"], "no inventory is given"),
         (["list", "-i", "hosts.ini", "wev"], "did you mean 'web'"),
         (["list", "-i", "hosts.ini", "-l", "wev"], "did you mean 'web'"),
-        (["list", "-i", "hosts.ini", "--host", "w3"], "did you mean 'w2'"),
+        (["list", "-i", "hosts.ini", "--host", "w3"], "known: d1, w1, w2"),
         (["graph", "-i", "hosts.ini", "wev"], "did you mean 'web'"),
     ],
 )
