@@ -8,6 +8,7 @@ import io
 import tarfile
 import time
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from tests.gpu.library import build
 from tests.gpu.scenario import MOUNTED, Scenario
@@ -28,6 +29,8 @@ PLACE = r"""
 set -e
 mount -o remount,rw /sys
 for point in @MOUNTS@; do mkdir -p $point; mount -t tmpfs scenario $point; done
+mkdir /run/scenario
+for folder in @FOLDERS@; do [ -e $folder ] || echo $folder >>/run/scenario/made; done
 base64 -d | tar -C / -xzf - --no-overwrite-dir
 ldconfig
 cd /run/scenario
@@ -54,7 +57,7 @@ umount @MOUNTS@
 [ ! -e status.before ] || mv status.before /var/lib/dpkg/status
 rm -f /var/log/journal/*/scenario.journal
 xargs -0 rm -f <own
-xargs -0 -n 1 dirname <own | sort -ru | xargs rmdir -p --ignore-fail-on-non-empty 2>/dev/null
+[ ! -e made ] || sort -r made | xargs rmdir
 rm -r /run/scenario
 ldconfig
 """
@@ -82,7 +85,13 @@ def placed(scenario: Scenario, host: Host) -> Iterator[None]:
     log = "\n".join(_entry(text, at) for at, text in enumerate(scenario.kernel_log))
     told = {"own": "\0".join(own), "packages": packages, "log": log and log + "\n"}
     files.update({f"/run/scenario/{name}": (text.encode(), 0o644) for name, text in told.items()})
-    words = {"@MOUNTS@": " ".join(mounts), "@RUNNING@": " ".join(scenario.running), "@JOURNAL@": JOURNAL}
+    folders = {str(folder) for path in own for folder in PurePosixPath(path).parents}
+    words = {
+        "@MOUNTS@": " ".join(mounts),
+        "@FOLDERS@": " ".join(sorted(folders)),
+        "@RUNNING@": " ".join(scenario.running),
+        "@JOURNAL@": JOURNAL,
+    }
     archive = base64.b64encode(_archive(files, links)).decode()
     host.ssh(_with(PLACE, words), text=archive)
     try:
