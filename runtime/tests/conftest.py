@@ -25,7 +25,7 @@ QUESTION, ANSWER = LESSONS[0]
 
 @dataclass(frozen=True)
 class Server:
-    """A running `wxruntime serve` with the model name "tiny"."""
+    """A running `wxruntime engine` with the model name "tiny"."""
 
     process: subprocess.Popen[bytes]
     client: httpx.Client
@@ -76,7 +76,7 @@ def serve(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call
     def start(*arguments: str, model: Path = tiny) -> Server:
         log = tmp_path_factory.mktemp("server") / "log"
         with log.open("wb") as stderr:
-            command = [WXRUNTIME, "serve", "--model", str(model), "--port", "0", "--served-model-name", "tiny"]
+            command = [WXRUNTIME, "engine", "--model", str(model), "--port", "0", "--served-model-name", "tiny"]
             process = subprocess.Popen([*command, *arguments], stderr=stderr)
         server = Server(process, httpx.Client(base_url=_address(process, log), timeout=30))
         started.append(server)

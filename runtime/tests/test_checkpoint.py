@@ -135,7 +135,7 @@ def test_weights_that_do_not_fit_are_refused_while_loading(
 
 def test_serve_exits_with_the_sentence_and_no_traceback(copy: Path) -> None:
     poison_a_weight(copy)
-    served = run_wxruntime("serve", "--model", copy, "--port", "0")
+    served = run_wxruntime("engine", "--model", copy, "--port", "0")
     assert served.returncode == 1
     assert "Error:" in served.stderr and "not finite" in served.stderr
     assert "Traceback" not in served.stderr

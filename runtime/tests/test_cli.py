@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Server, endless, run_wxruntime
 
-from wxruntime.cli import serve as serve_command
+from wxruntime.cli.engine import engine
 from wxruntime.tiny import Recipe, make_checkpoint
 
 
@@ -40,15 +40,15 @@ def test_tiny_leaves_a_full_directory_alone(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["precious"]
 
 
-def test_every_setting_of_serve_is_an_environment_variable() -> None:
-    for option in serve_command.params:
+def test_every_setting_of_engine_is_an_environment_variable() -> None:
+    for option in engine.params:
         assert option.envvar == f"WXRUNTIME_{str(option.name).upper()}"
 
 
 def test_settings_are_taken_from_the_environment(tmp_path: Path) -> None:
-    refused = run_wxruntime("serve", WXRUNTIME_MODEL=str(tmp_path / "nowhere"))
+    refused = run_wxruntime("engine", WXRUNTIME_MODEL=str(tmp_path / "nowhere"))
     assert refused.returncode == 1 and "nowhere is not a directory" in refused.stderr
-    wrong = run_wxruntime("serve", WXRUNTIME_MODEL=str(tmp_path), WXRUNTIME_PORT="eighty")
+    wrong = run_wxruntime("engine", WXRUNTIME_MODEL=str(tmp_path), WXRUNTIME_PORT="eighty")
     assert wrong.returncode == 2 and "--port" in wrong.stderr
 
 

@@ -21,7 +21,7 @@ log = logging.getLogger("wxruntime")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The settings of `wxruntime serve`, as its help tells them."""
+    """The settings of `wxruntime engine`, as its help tells them."""
 
     model: Path
     served_model_name: tuple[str, ...]

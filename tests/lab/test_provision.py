@@ -84,7 +84,7 @@ def test_a_bare_host_serves_a_model_and_is_as_it_was_after_rollback(
     assert back.exit_code == 0, back.told()
     assert differences(before, managed.tree(ENGINES_OWN)) == []
     assert bare_host.ssh("command -v docker", check=False).returncode != 0
-    assert bare_host.ssh("pgrep --full 'wxruntime serve'", check=False).returncode != 0
+    assert bare_host.ssh("pgrep --full 'wxruntime engine'", check=False).returncode != 0
 
 
 def test_the_container_goes_on_while_the_engine_takes_new_settings(

@@ -21,6 +21,11 @@ def test_neither_the_package_itself_nor_its_extras_are_pinned() -> None:
     assert not names & {"docker", "paramiko"}, "docker[ssh] would bring paramiko"
 
 
+def test_an_extra_that_is_asked_for_is_pinned_with_the_rest() -> None:
+    names = {pin.split("==")[0] for pin in installed_pins("docker", "ssh")}
+    assert names >= {"requests", "paramiko", "cryptography"}, "cryptography is paramiko's need"
+
+
 def test_a_package_that_is_not_installed_says_what_to_do() -> None:
     with pytest.raises(LabError, match="make setup"):
         installed_pins("no-such-package")

@@ -28,12 +28,13 @@ from wxops.lab.wheels import collect_wheels, installed_pins
 
 RUNTIME = Path(__file__).parents[2] / "runtime"
 NAME = "wxruntime"
+ENGINE = "transformers"  # the extra whose libraries runtime/Dockerfile puts in
 LIBRARIES = f"{NAME}-libraries"
 # Debian's slim image, as its makers thin it: no documents, no translations.
 BASE_PACKAGES = "python3,python3-venv,ca-certificates"
 BASE_WITHOUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
 # In a build's context: the Dockerfile's own ignore list keeps out the rest.
-SOURCES = ("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "wxruntime/*.py")
+SOURCES = ("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "wxruntime/**/*.py")
 REVISION = 1  # raise it when the way of building changes: the rest of the recipe notices its own changes
 
 
@@ -74,7 +75,7 @@ class Recipe:
     def of_this_tree(cls) -> Recipe:
         if not RUNTIME.is_dir():
             raise LabError("The runtime's sources are not here.", where=str(RUNTIME), fix="Use a checkout of wxops.")
-        return cls({name: _sha256(RUNTIME / name) for name in _sources()}, tuple(installed_pins(NAME)))
+        return cls({name: _sha256(RUNTIME / name) for name in _sources()}, tuple(installed_pins(NAME, ENGINE)))
 
     @cached_property
     def digest(self) -> str:

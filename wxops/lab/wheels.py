@@ -19,10 +19,10 @@ from wxops.lab.command import run
 BUILD_BACKEND = "hatchling>=1.25"
 
 
-def installed_pins(name: str) -> list[str]:
-    """`name==version` of all that the installed package `name` needs, itself left out, sorted."""
+def installed_pins(name: str, extra: str = "") -> list[str]:
+    """`name==version` of all that the installed package `name` needs with its `extra`, itself left out, sorted."""
     found: dict[str, str] = {}
-    waiting = _needs(_installed(name))
+    waiting = _needs(_installed(name), extra)
     while waiting:
         needed = waiting.pop()
         if needed not in found:
@@ -46,7 +46,8 @@ def _installed(name: str) -> Distribution:
         raise LabError(f"{name} is not installed in {sys.prefix}.", fix="Run `make setup`.") from None
 
 
-def _needs(package: Distribution) -> set[str]:
-    """The direct dependencies that apply on this machine; those of extras are left out."""
+def _needs(package: Distribution, extra: str = "") -> set[str]:
+    """The direct dependencies that apply on this machine; of extras only those of `extra`."""
     required = map(Requirement, package.requires or [])
-    return {canonicalize_name(one.name) for one in required if one.marker is None or one.marker.evaluate({"extra": ""})}
+    applies = {"extra": extra}
+    return {canonicalize_name(one.name) for one in required if one.marker is None or one.marker.evaluate(applies)}
