@@ -32,8 +32,8 @@ def fleet(lab: Lab) -> Iterator[Lab]:
     scenarios = {scenario.name: scenario for scenario in Scenario.all()}
     with contextlib.ExitStack() as placements:
         for host, name in zip(lab.hosts, (HEALTHY, BROKEN), strict=True):
-            prepare(host)
-            placements.enter_context(placed(scenarios[name], host))
+            prepare(pristine := lab.reset(host.name))
+            placements.enter_context(placed(scenarios[name], pristine))
         yield lab
 
 
