@@ -100,10 +100,14 @@ class UserKind(Kind):
         clear_interrupted()
 
     def fingerprint(self, state: State) -> State:
-        """Without what changes of other things bring along: a group removed, or given another number."""
+        """Without what changes of other things bring along: a group removed, or given another number.
+
+        No line in /etc/shadow counts as the line that _begin_shadow makes: what is planned knows only the first.
+        """
         shown = _shown(state, ("groups", "gid"))
+        shown.update({key: shown[key] or "" for key in SHADOW if key in shown})
         if "password" in shown:
-            shown["password"] = hashlib.sha256((shown["password"] or "").encode()).hexdigest()
+            shown["password"] = hashlib.sha256((shown["password"] or "!").encode()).hexdigest()
         return shown
 
     def diff(self, name: str, before: State, after: State) -> Dict[str, str]:
