@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from wxruntime.checkpoint import Checkpoint, read_checkpoint
+from wxruntime.draws import Sampling
 from wxruntime.engine import Engine, NotReady, QueueFull
 from wxruntime.generation import GenerationFailed
 from wxruntime.metrics import Metrics
 from wxruntime.model import Ernie
-from wxruntime.sampling import Sampling
 from wxruntime.server import Service
 
 GREEDY = Sampling(max_tokens=20, temperature=0)

@@ -10,8 +10,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from wxruntime.checkpoint import read_checkpoint
+from wxruntime.draws import Sampling, nucleus
 from wxruntime.model import PROMPT_PIECE, Ernie
-from wxruntime.sampling import Sampling, nucleus
 from wxruntime.tiny import Recipe, make_checkpoint
 
 

@@ -16,9 +16,9 @@ from typing import Literal, Protocol
 
 from tokenizers import Tokenizer
 
+from wxruntime.draws import Sampling
 from wxruntime.generation import FinishReason, Generation
 from wxruntime.metrics import Metrics
-from wxruntime.sampling import Sampling
 from wxruntime.text import AnswerText
 
 log = logging.getLogger("wxruntime")

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal
 
-from wxruntime.sampling import Sampling
+from wxruntime.draws import Sampling
 
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 

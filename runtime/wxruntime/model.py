@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 from transformers.utils.logging import disable_progress_bar
 
 from wxruntime.checkpoint import Checkpoint, CheckpointError
-from wxruntime.sampling import Sampler, Sampling
+from wxruntime.draws import Sampler, Sampling
 
 log = logging.getLogger("wxruntime")
 

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from wxruntime.checkpoint import Checkpoint
+from wxruntime.draws import Sampling
 from wxruntime.engine import Engine, Model, NotReady, QueueFull
 from wxruntime.generation import Generation, GenerationFailed
 from wxruntime.metrics import CONTENT_TYPE, Metrics
@@ -34,7 +35,6 @@ from wxruntime.openai import (
     model_json,
     parse,
 )
-from wxruntime.sampling import Sampling
 
 CLIENT_LEFT = 499  # nginx's number, for the log: nobody reads this answer
 

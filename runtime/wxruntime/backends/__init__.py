@@ -1,0 +1,16 @@
+"""What makes the tokens: a backend for each library that can run an ERNIE 4.5, imported when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from wxruntime.backends.base import Backend, Load
+
+# Name on the command line: the module whose `load(options)` gives the backend.
+BACKENDS = {"transformers": "wxruntime.backends.transformers", "onnx": "wxruntime.backends.onnx"}
+
+
+def load(name: str, options: Load) -> Backend:
+    """The backend called `name` with its weights in memory; raises CheckpointError when that cannot be."""
+    backend: Backend = import_module(BACKENDS[name]).load(options)
+    return backend
