@@ -104,20 +104,25 @@ class Signature:
         if self.free_form is None:
             return _key_values(text, where, self.module)
         pairs: dict[str, Any] = {}
-        rest, at = "", 0  # the text between words: without the backslashes that end a line
-        # Ansible's own rule: key=value words that name an argument are arguments, the rest is the command.
+        rest, at, after_pair = "", 0, False
+        # Ansible's own rule: key=value words that name an argument are arguments, the rest is the command. A pair takes
+        # the blank before it and all after it away.
         for word in _words(text, where, self.module):
             key, value = word.pair or ("", "")
+            between, at = _joined(text[at : word.start]), word.end
             if (
                 key in self.arguments
                 and not key.startswith("_")
                 and (key != self.free_form or self.free_form == "file")
             ):
                 pairs[key] = SourceStr(value, where) if where else value
-                rest, at = rest + _joined(text[at : word.start]), word.end
+                rest += "" if after_pair else between.removesuffix(" ")
+                after_pair = True
             else:
-                rest, at = rest + _joined(text[at : word.start]) + word.text, word.end
-        rest = (rest + _joined(text[at:])).lstrip()
+                if after_pair:
+                    between = "" if rest.endswith("\n") else " "
+                rest, after_pair = rest + between + word.text, False
+        rest = (rest if after_pair else rest + _joined(text[at:])).lstrip()
         rest = rest if self.module in COMMANDS else rest.rstrip()
         return {**pairs, **({self.free_form: SourceStr(rest, where) if where else rest} if rest else {})}
 
