@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import glob
 import os
 import shlex
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     Result = Dict[str, Any]
 
 FREE_FORM = "_raw_params"
+NOT_STARTED = 257  # `rc` of what is no command, as Ansible tells it
 
 
 def command(
@@ -50,11 +52,11 @@ def command(
     expand_argument_vars: expand `~` and $VARIABLES in the arguments.
     executable: taken for Ansible's sake; only `shell` runs commands by another program.
     """
-    if sum(1 for given in (_raw_params, cmd, argv) if given) > 1:
+    if sum(1 for given in (_raw_params, cmd, argv) if given is not None) > 1:
         raise ModuleFailure("parameters are mutually exclusive: command, cmd, argv; give one of them", rc=256)
     words = argv or _words(_raw_params or cmd or "")
     if not words:
-        raise ModuleFailure("no command given: one of the following is required: cmd, argv", rc=256)
+        raise ModuleFailure("no command given: one of the following is required: cmd, argv", rc=NOT_STARTED)
     if executable:
         change.warnings.append("executable is no longer supported by command and has no effect: `shell` takes it")
     expanded = [change.expand(word) for word in words] if expand_argument_vars else words
@@ -124,7 +126,8 @@ def _words(text: str) -> List[str]:
 def _find_directory(change: Change, chdir: Optional[str], result: Result) -> None:
     if chdir and change.file(chdir, follow=True)["type"] != "directory":
         raise ModuleFailure(
-            "Unable to change directory before execution: there is none at %s" % chdir, **_without_message(result)
+            "Unable to change directory before execution: there is none at %s" % chdir,
+            **dict(_without_message(result), rc=None),
         )
 
 
@@ -134,8 +137,14 @@ def _find_program(argv: Sequence[str], chdir: Optional[str], result: Result) -> 
     path = os.path.join(chdir or ".", name) if "/" in name else name
     if shutil.which(path) is None:
         line = " ".join(map(shlex.quote, argv))
-        told = dict(_without_message(result), rc=2, cmd=line)
-        raise ModuleFailure("there is no program %r on this host" % name, **told)
+        there = os.path.isfile(path)
+        told = dict(_without_message(result), rc=errno.EACCES if there else errno.ENOENT, cmd=line)
+        said = (
+            "%r cannot be executed: it is a file without permission for it"
+            if there
+            else "there is no program %r on this host"
+        )
+        raise ModuleFailure(said % name, **told)
 
 
 def _without_message(result: Result) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wxops.agent.failure import ModuleFailure
-from wxops.agent.modules.command import Conditions, execute, standard_input
+from wxops.agent.modules.command import NOT_STARTED, Conditions, execute, standard_input
 
 if TYPE_CHECKING:
     from typing import Any, Dict, Optional
@@ -41,7 +41,7 @@ def shell(
     """
     text = _raw_params or cmd
     if not text:
-        raise ModuleFailure("no command given", rc=256)
+        raise ModuleFailure("no command given", rc=NOT_STARTED)
     argv = [executable or "/bin/sh", "-c", text]
     conditions = Conditions(chdir, creates, removes)
     return execute(change, argv, text, conditions, standard_input(stdin, stdin_add_newline), strip_empty_ends)
