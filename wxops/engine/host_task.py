@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from wxops.transport.tunnel import UnixSocket
 
 Result = dict[str, Any]
+KEYWORDS = ("environment", "ignore_errors", "notify", "delegate_to", "delegate_facts", "become_user", "timeout", "port",
+            "no_log")  # fmt: skip
+"""An error in one fails a task before it does anything, also where the task would not need it."""
 DEFAULT_RETRIES, DEFAULT_DELAY_S = 3, 5.0
 
 
@@ -282,9 +285,8 @@ class HostTask:
         return name, prepared
 
     def _arguments(self, item: Item) -> dict[str, Any]:
-        common = self.task.common
-        for keyword in (common.environment, common.ignore_errors, common.notify):
-            item.templar.render(keyword)  # an error in one fails the task before it does anything
+        for keyword in KEYWORDS:
+            item.templar.render(getattr(self.task.common, keyword))
         given, raw = self.task.arguments, self.module.signature.raw
         if self.module.signature.open and isinstance(given, dict):  # names of the operator's own may be templates
             given = {check_name(item.templar.render(name)): value for name, value in given.items()}
