@@ -8,24 +8,10 @@ from dataclasses import dataclass, replace
 from wxops.audit.demand import Demand, Precision
 from wxops.audit.gpu import Gpu
 from wxops.audit.record import HostRecord
-from wxops.audit.shapes import EngineNeed, Shape, catalogue, shape
+from wxops.audit.shapes import EngineNeed, catalogue, shape
+from wxops.audit.sizing import GIB, Memory, Shape, on_each
 
-GIB = 2**30
 SMALLER: tuple[Precision, ...] = ("fp8", "int8", "int4")
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes on each of some GPUs. free: what the engine takes of a GPU, without its own overhead."""
-
-    gpus: int
-    weights: float
-    kv: float
-    free: float
-
-    @property
-    def fits(self) -> bool:
-        return self.weights + self.kv <= self.free
 
 
 @dataclass(frozen=True)
@@ -53,16 +39,15 @@ def same_gpus(host: HostRecord) -> tuple[Gpu, ...]:
 def fit(demand: Demand, memory: int, gpus: int) -> Fit:
     """memory: bytes of the smallest GPU; gpus: how many there are."""
     model, engine = shape(demand.model), catalogue().engine(demand.engine)
-    weights = model.weights(demand.precision)
-    kv = model.kv_per_token * demand.context * demand.sequences
+    tokens = demand.context * demand.sequences
     free = memory * engine.memory_fraction - engine.beside_gib * GIB
     counts = [demand.gpus] if demand.gpus else range(1, (gpus if engine.splits else min(gpus, 1)) + 1)
     tried = tuple(
-        Memory(count, weights / count, kv * model.kv_share(count), free)
+        on_each(model, demand.precision, tokens, tensor=count, free=free)
         for count in counts
         if count <= gpus and model.splits_over(count)
     )
-    return Fit(model, engine, weights, kv, tried)
+    return Fit(model, engine, model.weights(demand.precision), model.kv_per_token * tokens, tried)
 
 
 def instead(demand: Demand, memory: int, gpus: int, precisions: tuple[Precision, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Models and engines of models.yaml, and what follows from a model's shape: weights, KV cache, how it can be split."""
+"""Models and engines of models.yaml: shapes by name or from a checkpoint, and what each engine needs."""
 
 from __future__ import annotations
 
@@ -12,85 +12,12 @@ from typing import Any
 import yaml
 
 from wxops.audit.demand import Precision
+from wxops.audit.sizing import Shape, ShapeError, shape_of
 from wxops.audit.tables import convert
 from wxops.audit.versions import Version
 from wxops.errors import InputError, nearest
 
 FILE = Path(__file__).parent / "models.yaml"
-KV_BYTES = 2  # keys and values are kept in 16 bits, whatever the weights are in
-
-
-@dataclass(frozen=True, kw_only=True)
-class Experts:
-    """A mixture of experts. dense_layers: the layers at the beginning that have an ordinary MLP instead."""
-
-    count: int
-    active: int
-    intermediate_size: int
-    shared: int = 0
-    dense_layers: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """A decoder of the Llama kind: grouped-query attention, SwiGLU, RMS norms, no biases."""
-
-    name: str
-    family: str
-    vocab_size: int
-    hidden_size: int
-    layers: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    intermediate_size: int
-    tied_embeddings: bool
-    max_context: int
-    source: str = ""
-    also: tuple[str, ...] = ()
-    experts: Experts | None = None
-
-    @property
-    def sixteen_bit(self) -> int:
-        """Parameters that are never quantized: embeddings, head, norms, routers."""
-        embeddings = self.vocab_size * self.hidden_size * (1 if self.tied_embeddings else 2)
-        experts = self.experts
-        routers = (self.layers - experts.dense_layers) * experts.count * (self.hidden_size + 1) if experts else 0
-        return embeddings + routers + (2 * self.layers + 1) * self.hidden_size
-
-    @property
-    def linear(self) -> int:
-        """Parameters of attention and MLPs."""
-        attention = 2 * self.hidden_size * self.head_dim * (self.heads + self.kv_heads)
-        mlp = 3 * self.hidden_size * self.intermediate_size
-        if self.experts is None:
-            return self.layers * (attention + mlp)
-        each = 3 * self.hidden_size * self.experts.intermediate_size
-        sparse = self.layers - self.experts.dense_layers
-        experts = sparse * (self.experts.count + self.experts.shared) * each
-        return self.layers * attention + self.experts.dense_layers * mlp + experts
-
-    @property
-    def parameters(self) -> int:
-        return self.sixteen_bit + self.linear
-
-    def weights(self, precision: Precision) -> int:
-        """Bytes of all weights."""
-        return int(2 * self.sixteen_bit + catalogue().bytes_of[precision] * self.linear)
-
-    @property
-    def kv_per_token(self) -> int:
-        """Bytes of keys and values of one token."""
-        return 2 * self.layers * self.kv_heads * self.head_dim * KV_BYTES
-
-    def splits_over(self, gpus: int) -> bool:
-        """Whether tensor parallelism can: heads are shared out evenly; key-value heads, too, or each is repeated."""
-        even = self.kv_heads % gpus == 0 or gpus % self.kv_heads == 0
-        return self.heads % gpus == 0 and even
-
-    def kv_share(self, gpus: int) -> float:
-        """Which part of the KV cache each GPU keeps; repeated heads make it no smaller."""
-        return 1 / min(gpus, self.kv_heads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,11 +52,10 @@ class EngineNeed:
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """What models.yaml holds. bytes_of: of a weight, by precision."""
+    """What models.yaml holds."""
 
     models: tuple[Shape, ...]
     engines: tuple[EngineNeed, ...]
-    bytes_of: dict[Precision, float]
 
     def engine(self, name: str) -> EngineNeed:
         """Raises InputError for an engine that there is not."""
@@ -142,8 +68,7 @@ class Catalogue:
 @functools.cache
 def catalogue() -> Catalogue:
     raw = yaml.load(FILE.read_text(encoding="utf-8"), yaml.CSafeLoader)
-    values = {"models": raw["models"], "engines": raw["engines"], "bytes_of": raw["weights"]["bytes"]}
-    return convert(values, Catalogue, FILE, {"bytes_of": "weights.bytes"})
+    return convert({"models": raw["models"], "engines": raw["engines"]}, Catalogue, FILE)
 
 
 @functools.cache
@@ -175,47 +100,6 @@ def _read(path: Path) -> Mapping[str, Any]:
 def from_config(raw: Mapping[str, Any], path: Path) -> Shape:
     """The shape in a config.json as transformers writes it. Raises InputError with the key that is missing."""
     try:
-        heads = _positive(raw, "num_attention_heads")
-        return Shape(
-            name=path.parent.name,
-            family=str(raw["model_type"]),
-            source=str(path),
-            vocab_size=_positive(raw, "vocab_size"),
-            hidden_size=_positive(raw, "hidden_size"),
-            layers=_positive(raw, "num_hidden_layers"),
-            heads=heads,
-            kv_heads=_positive(raw, "num_key_value_heads", heads),
-            head_dim=_positive(raw, "head_dim", raw["hidden_size"] // heads),
-            intermediate_size=_positive(raw, "intermediate_size"),
-            tied_embeddings=bool(raw.get("tie_word_embeddings", False)),
-            max_context=_positive(raw, "max_position_embeddings"),
-            experts=_experts(raw),
-        )
-    except KeyError as error:
-        raise InputError(
-            f"{error.args[0]!r} is not there", where=str(path), fix="take it from the checkpoint"
-        ) from None
-    except (TypeError, ValueError) as error:
-        raise InputError(f"has a value that is none: {error}", where=str(path)) from None
-
-
-def _positive(raw: Mapping[str, Any], key: str, default: int | None = None) -> int:
-    """A number from 1 on: anything else would make sizes that look like an answer."""
-    value = raw[key] if default is None else raw.get(key) or default
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{key} is {value!r}, not a number from 1 on")
-    return value
-
-
-def _experts(raw: Mapping[str, Any]) -> Experts | None:
-    """ERNIE, Qwen and Mixtral each have names of their own."""
-    count = raw.get("moe_num_experts") or raw.get("num_experts") or raw.get("num_local_experts")
-    if not count:
-        return None
-    return Experts(
-        count=int(count),
-        active=int(raw.get("moe_k") or raw["num_experts_per_tok"]),
-        intermediate_size=int(raw.get("moe_intermediate_size") or raw["intermediate_size"]),
-        shared=int(raw.get("moe_num_shared_experts") or 0),
-        dense_layers=int(raw.get("moe_layer_start_index") or 0),
-    )
+        return shape_of(raw, path.parent.name, str(path))
+    except ShapeError as error:
+        raise InputError(str(error), where=str(path), fix="take it from the checkpoint") from None

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from wxops.audit.demand import Demand
 from wxops.audit.finding import Judgement, failed, passed, skipped, undetermined, warned
-from wxops.audit.fit import Memory, enough, fit, instead, same_gpus
+from wxops.audit.fit import enough, fit, instead, same_gpus
 from wxops.audit.gpu import Gpu
 from wxops.audit.knowledge import Knowledge
 from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
-from wxops.audit.shapes import EngineNeed, Shape, catalogue, shape
+from wxops.audit.shapes import EngineNeed, catalogue, shape
+from wxops.audit.sizing import Memory, Shape
 from wxops.audit.subjects import NO_GPU, gib, missing, without_gpus
 from wxops.audit.tables import Feature
 from wxops.audit.versions import Version, version

@@ -1,0 +1,1 @@
+../../runtime/wxruntime/sizing.py
