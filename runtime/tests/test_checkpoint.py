@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from wxruntime.checkpoint import CheckpointError, read_checkpoint
 from wxruntime.model import Ernie
+from wxruntime.models.manifest import describe, write_manifest
 
 
 @pytest.fixture
@@ -131,6 +132,16 @@ def test_weights_that_do_not_fit_are_refused_while_loading(
     damage(copy)
     with pytest.raises(CheckpointError, match=says):
         Ernie(read_checkpoint(copy), "cpu")
+
+
+def test_a_bit_that_flipped_in_a_weight_is_found_before_it_is_served(copy: Path) -> None:
+    write_manifest(copy, describe(copy, "copy"))
+    weights = copy / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    served = run_wxruntime("serve", "--model", copy, "--port", "0")
+    assert served.returncode == 1 and "model.safetensors: is damaged" in served.stderr
 
 
 def test_serve_exits_with_the_sentence_and_no_traceback(copy: Path) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from wxruntime.models.errors import ModelError
+from wxruntime.models.verify import Trust, require
+
 # transformers' model_type of what is served, and the family's name that an operator knows.
 SERVED = {"ernie4_5": "ERNIE 4.5 dense", "ernie4_5_moe": "ERNIE 4.5 mixture of experts"}
 
@@ -35,10 +38,17 @@ class Checkpoint:
     top_p: float
 
 
-def read_checkpoint(directory: Path) -> Checkpoint:
-    """Raise CheckpointError unless `directory` is a whole ERNIE 4.5 checkpoint with safetensors weights."""
+def read_checkpoint(directory: Path, trust: Trust = Trust()) -> Checkpoint:  # noqa: B008, it cannot change
+    """Raise CheckpointError unless `directory` is a whole ERNIE 4.5 checkpoint with safetensors weights.
+
+    Where it has a manifest, every file must be as that says; `trust` may demand more.
+    """
     if not directory.is_dir():
         raise CheckpointError(f"{directory} is not a directory")
+    try:
+        require(directory, trust)
+    except ModelError as error:
+        raise CheckpointError(str(error)) from error
     config = _json_object(directory / "config.json")
     model_type = config.get("model_type")
     if model_type not in SERVED:

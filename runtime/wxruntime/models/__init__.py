@@ -1,0 +1,1 @@
+"""Models as directories: what they hold, whether it is still that, made smaller, and how good they are."""
