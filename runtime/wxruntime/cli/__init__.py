@@ -9,9 +9,11 @@ from importlib import import_module
 
 import click
 
-# What `wxruntime --help` lists; the command is the function of the module's own name, in wxruntime.cli.
+# What `wxruntime --help` lists; the command is the function of the module's own name, in wxruntime.cli, with _ for -.
 COMMANDS = {
     "engine": "Load a checkpoint and answer until SIGTERM or Ctrl-C.",
+    "gateway": "Stand in front of engines: allowlist, queue, failover.",
+    "gateway-key": "Make an API key for a client of the gateway.",
     "tiny": "Make a tiny ERNIE 4.5 checkpoint, for tests; takes seconds on a CPU.",
     "healthcheck": "Ask a server whether it is ready.",
 }
@@ -26,7 +28,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"wxruntime.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"wxruntime.cli.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

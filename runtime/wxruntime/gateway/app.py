@@ -1,0 +1,205 @@
+"""The gateway itself: looks up who asks, sends calls through the pipeline, answers the small things here."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import re
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from wxruntime.gateway import config
+from wxruntime.gateway.admission import Admission
+from wxruntime.gateway.allowlist import Allowlist, Guest, Peer
+from wxruntime.gateway.connection import Request
+from wxruntime.gateway.exchange import JSON, Answer, Asked, Call, Refusal, Route
+from wxruntime.gateway.health import Health
+from wxruntime.gateway.limits import Limits
+from wxruntime.gateway.metrics import Metrics
+from wxruntime.gateway.models import Models
+from wxruntime.gateway.pipeline import Observer, Observers, Picker, Stage, chain
+from wxruntime.gateway.relay import Relay
+from wxruntime.gateway.replica import LeastBusy, Replica
+
+CALLS: dict[bytes, Route] = {
+    b"/v1/chat/completions": "chat",
+    b"/v1/completions": "completion",
+    b"/v1/embeddings": "embedding",
+    b"/tokenize": "tokenize",
+    b"/detokenize": "detokenize",
+}
+SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
+PLAIN = [(b"content-type", b"text/plain; charset=utf-8")]
+
+
+class Gateway:
+    """Holds the configuration that is in force, and everything that outlives a reload of it."""
+
+    def __init__(
+        self, settings: config.Config, observers: Sequence[Observer] = (), picker: Picker | None = None
+    ) -> None:
+        self.metrics = Metrics()
+        self.observers = Observers(self.metrics, *observers)
+        self.picker = picker or LeastBusy()
+        self.limits = Limits()
+        self.admission = Admission(settings.admission)
+        self.draining = False
+        self._ids = (f"{os.urandom(6).hex()}-{number:x}" for number in itertools.count(1))
+        self._decoder = msgspec.json.Decoder(Asked)
+        self.models: Models | None = None
+        self.use(settings)
+
+    def use(self, settings: config.Config) -> None:
+        """Take up a configuration. Calls that are under way end as they began."""
+        before = self.models
+        self.settings = settings
+        self.allowlist = Allowlist(settings.clients)
+        self.models = Models(settings, self.observers, before)
+        self.admission.use(self.models, settings.admission)
+        self.relay = Relay(self.models, settings.upstream, self.picker, self.observers)
+        self.health = Health(self.models, settings, self.admission.pump)
+        self.metrics.watch(self.models, self.admission)
+        self.proceed = chain(self.stages(), self.relay)
+        if before is not None:
+            before.close_all_but(self.models.replicas())
+
+    def stages(self) -> list[Stage]:
+        """What a call passes through before the relay, in order."""
+        return [self.limits, self.admission]
+
+    # -- connection.Handler
+
+    def admit(self, request: Request) -> None:
+        """The allowlist: before anything else about a request is looked at, and on every path."""
+        connection = request.connection
+        authorization = request.header(b"authorization")
+        known = connection.known
+        if known is not None and known[0] is self.allowlist and known[1] == authorization:
+            guest = known[2]
+        else:
+            guest = self.allowlist.find(connection.peer, authorization)
+            connection.known = (self.allowlist, authorization, guest)
+        if guest is None:
+            raise Refusal(401, "unknown_client", "no certificate, API key or network of yours is on the allowlist")
+        request.guest = guest
+        path, method = request.path, request.method
+        if path in CALLS:
+            wanted, allowed = "inference", b"POST"
+        elif path == b"/v1/models" or path.startswith(b"/v1/models/") or path == b"/openapi.json":
+            wanted, allowed = "inference", b"GET"
+        elif path in (b"/health", b"/ready"):
+            wanted, allowed = "probes", b"GET"
+        elif path == b"/metrics":
+            wanted, allowed = "metrics", b"GET"
+        else:
+            raise Refusal(404, "no_such_path", f"there is no {path.decode('latin-1')!r} here")
+        if wanted not in guest.allow:
+            raise Refusal(403, "not_allowed", f"{guest.name} may not use {path.decode()}")
+        if method != allowed:
+            raise Refusal(405, "method", f"{path.decode()} takes {allowed.decode()}")
+        if self.draining and wanted == "inference":
+            raise Refusal(503, "draining", "this gateway is going down, ask another one", retry_after=1)
+
+    def refused(self, request: Request | None, refusal: Refusal, peer: Peer) -> None:
+        guest = request.guest if request is not None else None
+        self.observers.refused(refusal, guest.name if guest else None, peer.address)
+
+    async def handle(self, request: Request) -> None:
+        route = CALLS.get(request.path)
+        if route is None:
+            await request.send(self._local(request))
+            return
+        assert request.guest is not None
+        try:
+            call = self._call(request, request.guest, route)
+        except Refusal as refusal:
+            self.refused(request, refusal, request.connection.peer)
+            await request.send(refusal.answer())
+            return
+        self.observers.arrived(call)
+        try:
+            await self._answer(request, call)
+        except (asyncio.CancelledError, ConnectionResetError):
+            call.outcome, call.error = "left", "client_left"
+            raise
+        except BaseException as error:
+            call.outcome, call.error = "error", type(error).__name__
+            raise
+        finally:
+            for ending in call.endings:
+                ending()
+            call.ended = time.monotonic()
+            self.observers.ended(call)
+
+    async def _answer(self, request: Request, call: Call) -> None:
+        try:
+            answer = await self.proceed(call)
+        except Refusal as refusal:
+            call.outcome = "error" if refusal.status in (502, 504) or refusal.code == "no_replica" else "refused"
+            call.error = refusal.code
+            call.status = refusal.status
+            if call.outcome == "refused":
+                self.refused(request, refusal, request.connection.peer)
+            answer = refusal.answer()
+            answer.headers = [*answer.headers, (b"x-request-id", call.id.encode())]
+        else:
+            call.status = answer.status
+            if answer.status >= 400:
+                call.outcome, call.error = "error", f"status_{answer.status}"
+        await request.send(answer)
+
+    def _call(self, request: Request, guest: Guest, route: Route) -> Call:
+        """The body understood as far as the gateway needs it. It goes upstream as it came."""
+        body = bytes(request.body)
+        try:
+            asked = self._decoder.decode(body)
+        except msgspec.ValidationError as error:
+            raise Refusal(400, "malformed_body", f"the body is no request: {error}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Refusal(400, "malformed_json", f"the body is not JSON: {error}") from None
+        assert self.models is not None
+        model = self.models.by_name.get(asked.model)
+        if model is None or not guest.may_use(model.name, asked.model):
+            raise Refusal(404, "model_not_found", f"there is no model {asked.model!r} for {guest.name}")
+        own_id = request.header(b"x-request-id")
+        call_id = own_id.decode() if own_id is not None and SANE_ID.match(own_id) else next(self._ids)
+        return Call(
+            call_id, guest, route, request.path, body, asked, request.headers, time.monotonic(), model=model.name
+        )  # fmt: skip
+
+    # -- what the gateway answers by itself
+
+    def _local(self, request: Request) -> Answer:
+        assert request.guest is not None and self.models is not None
+        path = request.path
+        if path == b"/health":
+            return self.health.live()
+        if path == b"/ready":
+            return self.health.ready(self.draining)
+        if path == b"/metrics":
+            return Answer(200, [(b"content-type", self.metrics.content_type)], self.metrics.exposition())
+        if path == b"/openapi.json":
+            from wxruntime.gateway.openapi import document
+
+            return Answer(200, JSON, msgspec.json.encode(document()))
+        listed = [
+            {"id": name, "object": "model", "created": model.created, "owned_by": "wxops"}
+            for name, model in self.models.by_name.items()
+            if request.guest.may_use(model.name, name)
+        ]
+        if path == b"/v1/models":
+            return Answer(200, JSON, msgspec.json.encode({"object": "list", "data": listed}))
+        wanted = path.removeprefix(b"/v1/models/").decode("utf-8", "replace")
+        for each in listed:
+            if each["id"] == wanted:
+                return Answer(200, JSON, msgspec.json.encode(each))
+        refusal = Refusal(404, "model_not_found", f"there is no model {wanted!r} for {request.guest.name}")
+        self.refused(request, refusal, request.connection.peer)
+        return refusal.answer()
+
+    def replica(self, url: str) -> Replica | None:
+        assert self.models is not None
+        return next((each for each in self.models.replicas() if each.url == url), None)

@@ -1,0 +1,232 @@
+"""The gateway's settings, as its YAML file has them. example.yaml beside this file explains every key."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from wxruntime.document import Document, unknown
+
+
+class Section(BaseModel):
+    """A mapping of exactly these keys; "1" is not 1."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"is not a network: {error}") from None
+    return text
+
+
+def _key_hash(text: str) -> str:
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", text):
+        raise ValueError("should be sha256: and 64 hexadecimal digits, as `wxruntime gateway-key` prints them")
+    return text
+
+
+def _san(text: str) -> str:
+    if not re.fullmatch(r"(DNS|URI|IP|email):.+", text):
+        raise ValueError("should be DNS:, URI:, IP: or email: and the name")
+    return text
+
+
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^/@?#\s]+", text):
+        raise ValueError("should be http://HOST:PORT or https://HOST:PORT, without a path")
+    return text
+
+
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+File = Annotated[Path, Field(strict=False)]
+Network = Annotated[str, AfterValidator(_network)]
+KeyHash = Annotated[str, AfterValidator(_key_hash)]
+SAN = Annotated[str, AfterValidator(_san)]
+URL = Annotated[str, AfterValidator(_url)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class TLS(Section):
+    certificate: File
+    key: File
+    client_ca: File | None = None
+    client_certificate: Literal["required", "optional", "none"] = "none"
+    crl: File | None = None
+
+
+class Probes(Section):
+    """A second listener, for what cannot bring a client certificate: health checks and Prometheus."""
+
+    address: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)]
+
+
+class Listen(Section):
+    address: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    tls: TLS | None = None
+    probes: Probes | None = None
+
+
+class Requests(Section):
+    """What one request may cost before it is known to be a good one."""
+
+    body_bytes: Count = 4 * 1024 * 1024
+    header_bytes: Count = 32 * 1024
+    header_seconds: Seconds = 10.0
+    body_seconds: Seconds = 60.0
+    idle_seconds: Seconds = 75.0
+    write_seconds: Seconds = 60.0
+    connections: Count = 10_000
+
+
+class Certificate(Section):
+    """A client certificate is this one when all that is given here is so."""
+
+    subject: str | None = None
+    san: SAN | None = None
+
+
+class Client(Section):
+    name: Name
+    certificates: list[Certificate] = []
+    api_keys: list[KeyHash] = []
+    networks: list[Network] = []
+    allow: list[Literal["inference", "probes", "metrics"]] = ["inference"]
+    models: list[Name] = ["*"]
+    priority: Annotated[int, Field(ge=0, le=9)] = 5
+    requests_per_minute: Count | None = None
+    concurrent: Count | None = None
+    tokens_per_day: Count | None = None
+
+
+class UpstreamTLS(Section):
+    """How the gateway knows an https:// replica, and shows itself to it."""
+
+    ca: File | None = None
+    certificate: File | None = None
+    key: File | None = None
+
+
+class Replica(Section):
+    url: URL
+    served_name: Name | None = None
+    concurrent: Count = 64
+    api_key_file: File | None = None
+    tls: UpstreamTLS | None = None
+
+
+class Model(Section):
+    name: Name
+    aliases: list[Name] = []
+    replicas: Annotated[list[Replica], Field(min_length=1)]
+    emergency: list[Replica] = []
+    probe: Literal["chat", "completion", "embedding", "health"] = "chat"
+
+
+class Upstream(Section):
+    connect_seconds: Seconds = 2.0
+    first_token_seconds: Seconds = 120.0
+    between_tokens_seconds: Seconds = 30.0
+    attempts: Count = 3
+    idle_seconds: Seconds = 30.0
+    answer_bytes: Count = 64 * 1024 * 1024
+
+
+class Breaker(Section):
+    failures: Count = 5
+    within_seconds: Seconds = 30.0
+    open_seconds: Seconds = 2.0
+    open_seconds_limit: Seconds = 60.0
+    probe_successes: Count = 1
+
+
+class Health(Section):
+    interval_seconds: Seconds = 5.0
+    timeout_seconds: Seconds = 10.0
+    misses: Count = 3
+    stall_seconds: Seconds = 5.0
+
+
+class Admission(Section):
+    queue: Annotated[int, Field(ge=0)] = 256
+    wait_seconds: Seconds = 30.0
+
+
+class Config(Section):
+    """The whole file."""
+
+    listen: Listen = Listen()
+    clients: list[Client] = []
+    models: Annotated[list[Model], Field(min_length=1)]
+    requests: Requests = Requests()
+    admission: Admission = Admission()
+    upstream: Upstream = Upstream()
+    breaker: Breaker = Breaker()
+    health: Health = Health()
+    drain_seconds: Seconds = 30.0
+
+
+def read(path: Path) -> Config:
+    """The settings in `path`; a DocumentError with every mistake otherwise."""
+    document = Document(path)
+    config = document.into(Config)
+    _judge(document, config)
+    document.done()
+    return config
+
+
+def check(path: Path) -> str:
+    """For `wxruntime check`: a sentence about a good file, a DocumentError about a bad one."""
+    config = read(path)
+    clients, models = len(config.clients), len(config.models)
+    return f"{path}: a gateway for {models} model(s) and {clients} client(s)"
+
+
+def _judge(document: Document, config: Config) -> None:
+    """What no single key can tell: names that are there twice, what is named and not there, files that are missing."""
+    listen = config.listen
+    if listen.tls:
+        _judge_tls(document, listen.tls)
+    elif any(client.certificates for client in config.clients):
+        document.mistake(("listen",), "clients are known by certificate, so 'tls' is needed here")
+    known: dict[str, int] = {}
+    for index, model in enumerate(config.models):
+        for name in (model.name, *model.aliases):
+            if name in known:
+                document.mistake(("models", index), f"the name {name!r} is that of models[{known[name]}], too")
+            known[name] = index
+    names: set[str] = set()
+    for index, client in enumerate(config.clients):
+        place = ("clients", index)
+        if client.name in names:
+            document.mistake((*place, "name"), f"the client {client.name!r} is here twice")
+        names.add(client.name)
+        if not (client.certificates or client.api_keys or client.networks):
+            document.mistake(place, "by what is this client known? Give 'certificates', 'api_keys' or 'networks'")
+        for at, certificate in enumerate(client.certificates):
+            if certificate.subject is None and certificate.san is None:
+                document.mistake((*place, "certificates", at), "give 'subject', 'san' or both")
+        for at, wanted in enumerate(client.models):
+            if wanted != "*" and wanted not in known:
+                document.mistake((*place, "models", at), unknown(wanted, list(known)))
+
+
+def _judge_tls(document: Document, tls: TLS) -> None:
+    place = ("listen", "tls")
+    if tls.client_certificate != "none" and tls.client_ca is None:
+        document.mistake(place, "client certificates need 'client_ca', the authority that signs them")
+    if tls.crl is not None and tls.client_ca is None:
+        document.mistake((*place, "crl"), "a list of revoked certificates needs 'client_ca'")
+    for key in ("certificate", "key", "client_ca", "crl"):
+        path: Path | None = getattr(tls, key)
+        if path is not None and not path.is_file():
+            document.mistake((*place, key), f"there is no file {path}")

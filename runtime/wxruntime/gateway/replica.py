@@ -1,0 +1,102 @@
+"""A replica of a model: where it is, how many calls it has, whether it takes more, and its breaker."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from wxruntime.gateway import config
+from wxruntime.gateway.breaker import Breaker, State
+from wxruntime.gateway.exchange import Call
+from wxruntime.gateway.pipeline import Observer
+from wxruntime.gateway.upstream import Pool
+
+
+class Replica:
+    """One engine's address. `running` is what this gateway has there now."""
+
+    def __init__(self, settings: config.Replica, model: config.Model, whole: config.Config, observer: Observer) -> None:
+        self.settings = settings
+        self.url = settings.url
+        self.model = model.name
+        self.served_name = settings.served_name
+        self.concurrent = settings.concurrent
+        self.running = 0
+        self.last_sign = 0.0  # when it last answered anybody
+        self.last_probe = 0.0
+        self.misses = 0  # probes in a row that failed
+        self.proven = False  # has made a token
+        self.breaker = Breaker(whole.breaker, self._changed)
+        self._observer = observer
+        parts = urlsplit(settings.url)
+        self._host = parts.hostname or ""
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        context = _context(settings.tls) if parts.scheme == "https" else None
+        upstream = whole.upstream
+        self.pool = Pool(
+            self._host, port, context, upstream.connect_seconds, upstream.idle_seconds, upstream.answer_bytes
+        )
+        self._first_lines = f"HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-type: application/json\r\n".encode()
+        if settings.api_key_file is not None:
+            key = settings.api_key_file.read_text().strip()
+            self._first_lines += f"authorization: Bearer {key}\r\n".encode()
+
+    @property
+    def takes_calls(self) -> bool:
+        return self.breaker.state == "closed"
+
+    @property
+    def has_room(self) -> bool:
+        return self.running < self.concurrent
+
+    def head(self, path: bytes, call_id: str, length: int, headers: list[tuple[bytes, bytes]] = []) -> bytes:  # noqa: B006
+        """The request line and headers of a POST to this replica."""
+        more = b"".join(b"%b: %b\r\n" % each for each in headers)
+        return b"POST %b %bx-request-id: %b\r\n%bcontent-length: %d\r\n\r\n" % (
+            path, self._first_lines, call_id.encode(), more, length,
+        )  # fmt: skip
+
+    def get(self, path: bytes) -> bytes:
+        """The head of a GET."""
+        return b"GET %b %b\r\n" % (path, self._first_lines)
+
+    @staticmethod
+    def busy_answer(headers: list[tuple[bytes, bytes]]) -> bool:
+        """Whether a 503 says "full, come back", and not "broken"."""
+        return any(name == b"retry-after" for name, _ in headers)
+
+    def failed(self) -> None:
+        self.breaker.failed(time.monotonic())
+
+    def succeeded(self) -> None:
+        self.last_sign = time.monotonic()
+        self.proven = True
+        self.breaker.succeeded()
+
+    def _changed(self, before: State, after: State) -> None:
+        self._observer.breaker(self, before, after)
+
+
+class LeastBusy:
+    """The picker that knows nothing of prefixes: the replica with the fewest calls, in turn among equals."""
+
+    def __init__(self) -> None:
+        self._turn = 0
+
+    def pick(self, call: Call, among: Sequence[Replica]) -> Replica:
+        self._turn += 1
+        start = self._turn % len(among)
+        return min((*among[start:], *among[:start]), key=lambda replica: replica.running)
+
+    def routed(self, call: Call, replica: Replica) -> None:
+        pass
+
+
+def _context(settings: config.UpstreamTLS | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(settings.ca) if settings and settings.ca else None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings and settings.certificate:
+        context.load_cert_chain(settings.certificate, settings.key)
+    return context
