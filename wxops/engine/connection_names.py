@@ -9,17 +9,12 @@ import contextlib
 from typing import Any
 
 from wxops.engine.options import RunOptions
+from wxops.engine.variables import Found
 from wxops.errors import WxopsError
 from wxops.playbook.plays import Common
 from wxops.playbook.templating import Templar
 
 USER, PORT = (tuple(f"{begin}_{name}" for begin in ("ansible", "ansible_ssh")) for name in ("user", "port"))
-
-
-class _Unlisted(dict[str, Any]):
-    """Variables that a template finds by name, but not in `vars`, as with Ansible."""
-
-    unlisted = True
 
 
 def with_connection(templar: Templar, common: Common, options: RunOptions) -> Templar:
@@ -39,4 +34,4 @@ def with_connection(templar: Templar, common: Common, options: RunOptions) -> Te
             said = next((known[name] for name in names if name in known), None)
             value = said or (templar.render(keyword) if keyword is not None else None) or flag
             told.update({name: value for name in missing if value is not None})
-    return templar.extended(_Unlisted(told)) if told else templar
+    return templar.extended(Found(told)) if told else templar

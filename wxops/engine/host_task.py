@@ -12,6 +12,7 @@ from wxops.actions._content import sent_inline
 from wxops.engine.background import Background
 from wxops.engine.call import HostCall
 from wxops.engine.connection_names import with_connection
+from wxops.engine.delegation import with_delegate
 from wxops.engine.events import Output, Retrying
 from wxops.engine.facts import with_interpreter
 from wxops.engine.judging import (
@@ -79,6 +80,8 @@ class HostTask:
         self.context, self.task, self.host, self.label = context, task, host, label
         self.module = context.module(task)
         self.templar = with_connection(context.variables.templar(host, task.common), task.common, context.options)
+        if task.loop is None:
+            self.templar = with_delegate(self.templar, task.common, host, context.variables)
         self.receive_at: Path | None = None
         self.noted: list[str] = []
         self._varies = varies(task)
@@ -123,6 +126,8 @@ class HostTask:
         if items is None:
             (result,) = self._run_items([Item(None, self.templar, None)])
             return Outcome(result, [])
+        for item in items:
+            item.templar = with_delegate(item.templar, self.task.common, self.host, self.context.variables)
         results = self._run_items(items)
         return Outcome(of_loop(results), list(zip(items, results, strict=False)))
 

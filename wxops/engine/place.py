@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wxops.engine.become import become_for
+from wxops.engine.delegation import delegate_of
 from wxops.engine.values import number
 from wxops.errors import InputError
 from wxops.playbook.plays import Common, Task
@@ -54,12 +55,11 @@ def place_of(context: PlayContext, task: Task, host: str, templar: Templar, abou
 
 def _delegate(context: PlayContext, task: Task, templar: Templar) -> str | None:
     """The host that the task is delegated to. One that the inventory does not have is reached by its name."""
-    to = task.common.delegate_to
-    name = templar.render(to)
+    name = delegate_of(templar, task.common)
     if name is None:
         return None
     if not name:
-        raise InputError(f"delegate_to is empty: {to}", where=task.origin)
+        raise InputError(f"delegate_to is empty: {task.common.delegate_to}", where=task.origin)
     context.variables.inventory.meet(str(name))
     return str(name)
 

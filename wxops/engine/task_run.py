@@ -9,6 +9,7 @@ from typing import Any
 
 from wxops import crash
 from wxops.engine.context import PlayContext
+from wxops.engine.delegation import delegate_of
 from wxops.engine.events import Status, TaskResult, TaskStarted
 from wxops.engine.handlers import Handlers, UnknownHandler
 from wxops.engine.host_task import HostTask, Outcome
@@ -205,7 +206,7 @@ class TaskRun:
     def _whose_facts(self, host_task: HostTask, item: Item) -> str:
         common = host_task.task.common
         if common.delegate_to is not None and host_task.says(common.delegate_facts):
-            return str(item.templar.render(common.delegate_to) or host_task.host)
+            return str(delegate_of(item.templar, common) or host_task.host)
         return host_task.host
 
     def _learn(self, task: Task, host: str, result: Mapping[str, Any]) -> None:
@@ -252,9 +253,8 @@ class TaskRun:
 
     def _delegate(self, host_task: HostTask) -> str:
         """The other host that it was done on; a loop may have several, and is told as of none."""
-        wanted = host_task.task.common.delegate_to
         with contextlib.suppress(WxopsError):
-            name = str(host_task.templar.render(wanted) or "")
+            name = str(delegate_of(host_task.templar, host_task.task.common) or "")
             return "" if name == host_task.host else name
         return ""
 

@@ -55,6 +55,12 @@ class Unlisted(Computed):
     unlisted = True
 
 
+class Found(dict[str, Any]):
+    """The same for variables whose value is there."""
+
+    unlisted = True
+
+
 @dataclass
 class Variables:
     """The variables of one play, for all its hosts. hosts: those of the play, failed ones too.
@@ -146,9 +152,13 @@ class Variables:
             return host
         with contextlib.suppress(WxopsError):
             delegate = str(self.templar(host, replace(common, delegate_to=None)).render(common.delegate_to) or host)
-            known = delegate in self.inventory.hosts and delegate != host
-            return str(self.about_host(delegate).namespace().get("ansible_host", delegate)) if known else delegate
+            return self.address(delegate, host)
         return host
+
+    def address(self, delegate: str, host: str) -> str:
+        """What a task of this host finds as `ansible_host` when another one does it."""
+        known = delegate in self.inventory.hosts and delegate != host
+        return str(self.about_host(delegate).namespace().get("ansible_host", delegate)) if known else delegate
 
     def _fixed_above(self, host: str, common: Common | None) -> Layers:
         """What nothing in a playbook overrides: magic and extra variables."""
