@@ -18,7 +18,7 @@ def include_role(
     defaults_from: str = "main",
     handlers_from: str = "main",
     apply: dict[str, Any] | None = None,
-    public: bool = False,
+    public: bool | None = None,
     allow_duplicates: bool = True,
     rolespec_validate: bool = True,
 ) -> Result:

@@ -172,6 +172,7 @@ def run_options(flags: dict[str, Any], settings: Settings) -> RunOptions:
         managed=settings.managed,
         gathering=settings.gathering, flush_cache=bool(flags.get("flush_cache")),
         inject_facts_as_vars=settings.inject_facts_as_vars,
+        private_role_vars=settings.private_role_vars,
         fact_cache=cache_of(settings.fact_caching, settings.fact_caching_connection, settings.fact_caching_timeout,
                             settings.fact_caching_prefix),
     )  # fmt: skip

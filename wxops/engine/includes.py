@@ -57,9 +57,13 @@ class Includes:
         refuse_needed(brought, self._context.variables, group.hosts)
         for handlers in included.handlers:
             self._handlers.add(handlers)
-        if included.role is not None and group.wanted.get("public"):
+        if included.role is not None and self._is_public(group.wanted["public"]):
             self._context.variables.make_public(included.role)
         return included.nodes
+
+    def _is_public(self, said: bool | None) -> bool:
+        """An included role's variables are its own, unless it or the setting says in so many words that they are not."""
+        return self._context.options.private_role_vars is False if said is None else said
 
     def _role(self, task: Task, group: Group, common: Common) -> Included:
         parts, directory = group.wanted["parts"], self._context.play.directory

@@ -52,6 +52,7 @@ class RunOptions:
     fact_cache: FactCache | None = None
     flush_cache: bool = False
     inject_facts_as_vars: bool = True
+    private_role_vars: bool | None = None
 
     def selects(self, tags: frozenset[str]) -> bool:
         """Does a task with these tags run? By Ansible's rules for always, never, all, tagged and untagged."""

@@ -81,7 +81,9 @@ class Variables:
     before: Inventory | None = None
 
     def __post_init__(self) -> None:
-        self._public_roles = self.play.roles if self.play else ()
+        shared = not self.options.private_role_vars
+        roles = self.play.roles if self.play else ()
+        self._public_roles = tuple(role for role in roles if (shared if role.public is None else role.public))
         self._of_run = self._magic_of_run()
         self._of_play = {**self._of_run, **self._magic_of_play()}
         self._computed = self._magic_that_changes()

@@ -22,6 +22,7 @@ class Role:
     defaults, vars: its own over those of the roles that it depends on and of those that brought it in. params: what
     stands beside its name in `roles:`. dependencies: names. parents: the roles that included it, innermost first.
     around: where those lie that included it or need it, innermost first: their files are its own, too.
+    public: does the whole play see its variables? None: as the setting private_role_vars has it.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Role:
     dependencies: tuple[str, ...] = ()
     parents: tuple[Role, ...] = ()
     around: tuple[Path, ...] = ()
+    public: bool | None = None
 
     @property
     def collection(self) -> str | None:

@@ -88,6 +88,7 @@ class Settings:
     interpreter: str | None = None
     color: bool | None = None
     inject_facts_as_vars: bool = True
+    private_role_vars: bool | None = None
     show_skipped: bool = True
     show_ok: bool = True
     failed_to_stderr: bool = False

@@ -245,7 +245,8 @@ class Tasks:
         known = len(self.handlers)
         beside = roles.included_with(mapping.get("vars"))
         role, tasks = self.role(str(render(wanted)), {}, inside, where, beside=beside, **parts)
-        self.imported.append(role)
+        public = boolean(render(given["public"])) if "public" in given else None
+        self.imported.append(replace(role, public=public))
         self.late += self.handlers[known:]
         del self.handlers[known:]
         return Block(mapping.origin, tasks)
