@@ -62,7 +62,7 @@ class Includes:
         return included.nodes
 
     def _is_public(self, said: bool | None) -> bool:
-        """An included role's variables are its own, unless it or the setting says in so many words that they are not."""
+        """An included role keeps its variables for itself, unless it or the setting says otherwise in so many words."""
         return self._context.options.private_role_vars is False if said is None else said
 
     def _role(self, task: Task, group: Group, common: Common) -> Included:
