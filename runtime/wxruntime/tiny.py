@@ -120,7 +120,7 @@ def _new_model(vocabulary: int, moe: bool) -> Ernie4_5ForCausalLM | Ernie4_5_Moe
     }
     if not moe:
         return Ernie4_5ForCausalLM(Ernie4_5Config(**shape, head_dim=16))
-    experts = {"moe_num_experts": 4, "moe_k": 2, "moe_num_shared_experts": 1, "moe_intermediate_size": 48}
+    experts = {"moe_num_experts": 4, "moe_k": 2, "moe_num_shared_experts": 1, "moe_intermediate_size": 64}
     return Ernie4_5_MoeForCausalLM(Ernie4_5_MoeConfig(**shape, **experts, moe_layer_end_index=1))
 
 

@@ -14,6 +14,7 @@ Every file is listed except the manifest itself, its signature and what an evalu
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -76,6 +77,14 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     unfinished.write_bytes(manifest.to_json())
     (directory / SIGNATURE).unlink(missing_ok=True)
     unfinished.replace(directory / MANIFEST)
+
+
+def manifest_digest(directory: Path) -> str:
+    """By which a model made from this one names it; empty where there is no manifest."""
+    try:
+        return hashlib.sha256((directory / MANIFEST).read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return ""
 
 
 def read_manifest(directory: Path) -> Manifest | None:
