@@ -49,9 +49,13 @@ class Document:
 
     def mistake(self, place: Place, message: str) -> None:
         """Note a mistake at `place`, or at what is nearest to it in the file."""
+        self.mistakes.append(self.at(place, message))
+
+    def at(self, place: Place, message: str) -> Mistake:
+        """A message with the line of `place`, or of what is nearest to it in the file."""
         while place not in self._marks:
             place = place[:-1]
-        self.mistakes.append(Mistake(str(self.path), *self._marks[place], message))
+        return Mistake(str(self.path), *self._marks[place], message)
 
     def into(self, model: type[Model]) -> Model:
         """The values as `model`; a DocumentError with every mistake otherwise."""

@@ -118,10 +118,12 @@ def on_each(
 ) -> Memory:
     """What a replica takes of each of its GPUs: `tensor` of them share a layer, `stages` groups share the layers.
 
-    tokens: of KV cache, over all sequences. free: bytes of a GPU that weights and KV cache may take.
+    tokens: of KV cache, over all sequences. free: bytes of a GPU that weights and KV cache may take. Where the layers
+    are not shared out evenly, it is the GPU with the most of them.
     """
-    weights = shape.weights(precision) / tensor / stages
-    kv = shape.kv_bytes(kv_bytes) * tokens * shape.kv_share(tensor) / stages
+    layers = -(-shape.layers // stages) / shape.layers
+    weights = shape.weights(precision) * layers / tensor
+    kv = shape.kv_bytes(kv_bytes) * tokens * layers * shape.kv_share(tensor)
     return Memory(tensor * stages, weights, kv, free)
 
 
