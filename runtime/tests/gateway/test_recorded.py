@@ -252,7 +252,9 @@ def test_what_is_counted_is_no_less_than_what_python_takes(size: int) -> None:
         before = tracemalloc.get_traced_memory()[0]
         for at in range(10_000 if size < 1000 else 300):
             body = bytes([at % 256]) * size
-            memory.put(at.to_bytes(32, "big"), Recorded(True, b"text/event-stream", body, b"u" * 9, b"t" * 9, at, at, at))
+            memory.put(
+                at.to_bytes(32, "big"), Recorded(True, b"text/event-stream", body, b"u" * 9, b"t" * 9, at, at, at)
+            )
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
