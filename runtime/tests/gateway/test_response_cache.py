@@ -1,4 +1,4 @@
-"""The response cache as clients see it: hits and misses, one flight for all who ask the same, only good answers kept."""
+"""The response cache as clients see it: hits, misses, one flight for all who ask the same, only good answers kept."""
 
 from __future__ import annotations
 

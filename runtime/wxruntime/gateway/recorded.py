@@ -1,4 +1,4 @@
-"""An answer as the cache keeps it: in the form in which it came; the other form is made from it only if that is exact."""
+"""An answer as the cache keeps it: in the form in which it came; the other form is made of it only if that is exact."""
 
 from __future__ import annotations
 
