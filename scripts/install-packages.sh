@@ -16,9 +16,11 @@ echo "Installing ${missing[*]}"
 "${as_root[@]}" apt-get update --quiet --quiet
 "${as_root[@]}" apt-get install --quiet --quiet --yes --no-install-recommends "${missing[@]}"
 
-# The lab starts a registry of its own; Debian's would keep the port.
-case " ${missing[*]} " in
-*" docker-registry "*)
-    if [ -d /run/systemd/system ]; then "${as_root[@]}" systemctl disable --now --quiet docker-registry; fi
-    ;;
-esac
+# The lab and the tests start their own; Debian's would keep the port.
+for service in docker-registry redis-server; do
+    case " ${missing[*]} " in
+    *" $service "*)
+        if [ -d /run/systemd/system ]; then "${as_root[@]}" systemctl disable --now --quiet "$service"; fi
+        ;;
+    esac
+done

@@ -14,6 +14,7 @@ import msgspec
 from wxruntime.gateway import config
 from wxruntime.gateway.admission import Admission
 from wxruntime.gateway.allowlist import Allowlist, Guest, Peer
+from wxruntime.gateway.cache_metrics import CacheMetrics
 from wxruntime.gateway.connection import Request
 from wxruntime.gateway.exchange import JSON, Answer, Asked, Call, Refusal, Route
 from wxruntime.gateway.health import Health
@@ -21,8 +22,11 @@ from wxruntime.gateway.limits import Limits
 from wxruntime.gateway.metrics import Metrics
 from wxruntime.gateway.models import Models
 from wxruntime.gateway.pipeline import Observer, Observers, Picker, Stage, chain
+from wxruntime.gateway.prefix_picker import PrefixPicker
 from wxruntime.gateway.relay import Relay
 from wxruntime.gateway.replica import LeastBusy, Replica
+from wxruntime.gateway.response_cache import ResponseCache
+from wxruntime.gateway.usage_asked import ask_for_usage
 
 CALLS: dict[bytes, Route] = {
     b"/v1/chat/completions": "chat",
@@ -42,23 +46,29 @@ class Gateway:
         self, settings: config.Config, observers: Sequence[Observer] = (), picker: Picker | None = None
     ) -> None:
         self.metrics = Metrics()
+        self.caching = CacheMetrics(self.metrics.registry)
         self.observers = Observers(self.metrics, *observers)
-        self.picker = picker or LeastBusy()
+        self._own_picker = picker
+        self.picker: Picker = picker or LeastBusy()
+        self.cache: ResponseCache | None = None
         self.limits = Limits()
         self.admission = Admission(settings.admission)
         self.draining = False
         self._ids = (f"{os.urandom(6).hex()}-{number:x}" for number in itertools.count(1))
         self._decoder = msgspec.json.Decoder(Asked)
         self.models: Models | None = None
+        self.settings = settings
         self.use(settings)
 
     def use(self, settings: config.Config) -> None:
         """Take up a configuration. Calls that are under way end as they began."""
-        before = self.models
+        before, was = self.models, self.settings
         self.settings = settings
         self.allowlist = Allowlist(settings.clients)
         self.models = Models(settings, self.observers, before)
         self.admission.use(self.models, settings.admission)
+        self._use_picker(settings.routing)
+        self._use_cache(settings.cache, was.cache)
         self.relay = Relay(self.models, settings.upstream, self.picker, self.observers)
         self.health = Health(self.models, settings, self.admission.pump)
         self.metrics.watch(self.models, self.admission)
@@ -68,7 +78,45 @@ class Gateway:
 
     def stages(self) -> list[Stage]:
         """What a call passes through before the relay, in order."""
-        return [self.limits, self.admission]
+        cache: list[Stage] = [self.cache] if self.cache is not None else []
+        return [self.limits, *cache, self.admission, ask_for_usage]
+
+    def _use_picker(self, settings: config.Routing) -> None:
+        """Prefixes that were learned stay, unless what is learned by has changed."""
+        assert self.models is not None
+        if self._own_picker is not None:
+            return
+        before = self.picker
+        if settings.policy == "least_busy":
+            self.picker = LeastBusy()
+        elif not isinstance(before, PrefixPicker) or before.settings != settings:
+            self.picker = PrefixPicker(settings)
+        if isinstance(before, PrefixPicker) and before is not self.picker:
+            self.observers.all.remove(before)
+        if isinstance(self.picker, PrefixPicker):
+            if before is not self.picker:
+                self.observers.all.append(self.picker)
+            self.picker.keep_only({replica.url for replica in self.models.replicas()})
+        self.caching.picker = self.picker if isinstance(self.picker, PrefixPicker) else None
+
+    def _use_cache(self, settings: config.Cache | None, was: config.Cache | None) -> None:
+        """Answers that are kept stay, unless the cache's settings have changed."""
+        if settings != was or self.cache is None:
+            before, self.cache = self.cache, None
+            if before is not None and before.shared is not None:
+                self._closing = asyncio.ensure_future(before.close())
+            if settings is not None:
+                self.cache = ResponseCache.of(settings, self._revision)
+        self.caching.cache = self.cache
+
+    def _revision(self, model: str) -> str:
+        assert self.models is not None
+        return self.models.by_name[model].settings.revision
+
+    async def close(self) -> None:
+        """Let go of what is held outside of this process."""
+        if self.cache is not None:
+            await self.cache.close()
 
     # -- connection.Handler
 

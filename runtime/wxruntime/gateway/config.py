@@ -129,6 +129,7 @@ class Model(Section):
     aliases: list[Name] = []
     replicas: Annotated[list[Replica], Field(min_length=1)]
     emergency: list[Replica] = []
+    revision: str = ""
     probe: Literal["chat", "completion", "embedding", "health"] = "chat"
 
 
@@ -161,6 +162,39 @@ class Admission(Section):
     wait_seconds: Seconds = 30.0
 
 
+class SharedCache(Section):
+    """A Valkey or Redis in which several gateways keep answers together."""
+
+    host: Name
+    port: Annotated[int, Field(ge=1, le=65535)] = 6379
+    database: Annotated[int, Field(ge=0)] = 0
+    username: Name | None = None
+    password_file: File | None = None
+    tls: UpstreamTLS | None = None
+    namespace: Name = "wxruntime"
+    timeout_seconds: Seconds = 0.05
+
+
+class Cache(Section):
+    """Answers that are kept for who asks the same again."""
+
+    memory_bytes: Count = 256 * 1024 * 1024
+    answer_bytes: Count = 1024 * 1024
+    seconds: Seconds = 3600.0
+    clients: Literal["apart", "together"] = "apart"
+    shared: SharedCache | None = None
+
+
+class Routing(Section):
+    """Which of a model's replicas a call goes to."""
+
+    policy: Literal["prefix", "least_busy"] = "prefix"
+    characters_per_replica: Count = 8_000_000
+    absolute: Count = 8
+    relative: Annotated[float, Field(ge=1)] = 1.5
+    least_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+
 class Config(Section):
     """The whole file."""
 
@@ -172,6 +206,8 @@ class Config(Section):
     upstream: Upstream = Upstream()
     breaker: Breaker = Breaker()
     health: Health = Health()
+    cache: Cache | None = None
+    routing: Routing = Routing()
     drain_seconds: Seconds = 30.0
 
 

@@ -37,7 +37,7 @@ def judge(asked: Json, *, embedding: bool = False, insisted: bool = False) -> No
 
     insisted: the client wants it cached although the engine may answer otherwise each time.
     """
-    if any(url for url in _urls(asked.get("messages"))):
+    if _urls(asked.get("messages")):
         raise NotCacheable("it refers to something outside")  # which may change, or be changed
     if not (embedding or insisted or _deterministic(asked)):
         raise NotCacheable("not deterministic")
@@ -80,10 +80,11 @@ def _urls(messages: Any) -> list[str]:
     for message in messages if isinstance(messages, list) else ():
         content = message.get("content") if isinstance(message, dict) else None
         for part in content if isinstance(content, list) else ():
-            for value in part.values() if isinstance(part, dict) else ():
-                url = value.get("url") if isinstance(value, dict) else value
-                names_one = isinstance(url, str) and part.get("type") not in ("text", "refusal")
-                if names_one and ":" in url and not url.startswith("data:"):
+            if not isinstance(part, dict) or part.get("type") in ("text", "refusal"):
+                continue
+            for value in part.values():
+                url: Any = value.get("url") if isinstance(value, dict) else value
+                if isinstance(url, str) and ":" in url and not url.startswith("data:"):
                     found.append(url)
     return found
 

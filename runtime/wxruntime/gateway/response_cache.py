@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from wxruntime.gateway import key, recorded
+from wxruntime.gateway import config, key, recorded
 from wxruntime.gateway.exchange import Answer, Call, Headers
 from wxruntime.gateway.flight import Flight
 from wxruntime.gateway.memory import Memory
@@ -35,6 +35,11 @@ class Shared(Protocol):
     async def get(self, slot: bytes) -> Recorded | None: ...
 
     def put(self, slot: bytes, answer: Recorded) -> None: ...
+
+    async def close(self) -> None: ...
+
+    @property
+    def failures(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,27 @@ class ResponseCache:
         self.results = Counter[tuple[str, Result]]()  # by model
         self.saved_tokens = Counter[tuple[str, Literal["input", "output"]]]()
         self._flights: dict[bytes, Flight] = {}
+
+    @classmethod
+    def of(cls, settings: config.Cache, revision: Callable[[str], str]) -> ResponseCache:
+        """The cache that the configuration describes."""
+        shared = None
+        if settings.shared is not None:
+            from wxruntime.gateway.shared_store import SharedStore
+
+            shared = SharedStore(settings.shared, ttl_seconds=settings.seconds)
+        return cls(
+            Memory(settings.memory_bytes),
+            entry_bytes=settings.answer_bytes,
+            ttl_seconds=settings.seconds,
+            by_client=settings.clients == "apart",
+            revision=revision,
+            shared=shared,
+        )
+
+    async def close(self) -> None:
+        if self.shared is not None:
+            await self.shared.close()
 
     async def __call__(self, call: Call, proceed: Proceed) -> Answer:
         if call.route not in ROUTES:

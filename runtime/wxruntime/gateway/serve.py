@@ -103,6 +103,7 @@ class Server:
             for connection in list(listener.connections):
                 connection.abort()
         self.gateway.health.close()
+        await self.gateway.close()
         await asyncio.sleep(0)
 
     async def reload(self) -> None:
