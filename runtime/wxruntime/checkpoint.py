@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors import SafetensorError, safe_open
 
@@ -14,6 +14,9 @@ from wxruntime.models.verify import Trust, require
 
 # transformers' model_type of what is served, and the family's name that an operator knows.
 SERVED = {"ernie4_5": "ERNIE 4.5 dense", "ernie4_5_moe": "ERNIE 4.5 mixture of experts"}
+
+# Weights as transformers and vLLM load them, or the graph that `wxruntime model export --onnx` makes of them.
+Weights = Literal["safetensors", "onnx"]
 
 
 class CheckpointError(Exception):
@@ -38,8 +41,12 @@ class Checkpoint:
     top_p: float
 
 
-def read_checkpoint(directory: Path, trust: Trust = Trust()) -> Checkpoint:  # noqa: B008, it cannot change
-    """Raise CheckpointError unless `directory` is a whole ERNIE 4.5 checkpoint with safetensors weights.
+def read_checkpoint(
+    directory: Path,
+    trust: Trust = Trust(),  # noqa: B008, it cannot change
+    weights: Weights = "safetensors",
+) -> Checkpoint:
+    """Raise CheckpointError unless `directory` is a whole ERNIE 4.5 checkpoint with such weights.
 
     Where it has a manifest, every file must be as that says; `trust` may demand more.
     """
@@ -54,7 +61,10 @@ def read_checkpoint(directory: Path, trust: Trust = Trust()) -> Checkpoint:  # n
     if model_type not in SERVED:
         known = ", ".join(SERVED)
         raise CheckpointError(f"{directory}/config.json has model_type {model_type!r}; served here: {known}")
-    _check_weights(directory)
+    if weights == "onnx":
+        _check_graph(directory)
+    else:
+        _check_weights(directory)
     if not (directory / "tokenizer.json").is_file() and not (directory / "tokenizer.model").is_file():
         raise CheckpointError(f"{directory} has neither tokenizer.json nor tokenizer.model")
     generation = directory / "generation_config.json"
@@ -95,6 +105,21 @@ def _ids(value: int | list[int] | None) -> frozenset[int]:
     if value is None:
         return frozenset()
     return frozenset(value if isinstance(value, list) else [value])
+
+
+def tensor_names(directory: Path) -> set[str]:
+    """The weights in the shards of a directory that read_checkpoint has found whole."""
+    index = directory / "model.safetensors.index.json"
+    return set(_json_object(index)["weight_map"]) if index.is_file() else _tensors(directory / "model.safetensors")
+
+
+def _check_graph(directory: Path) -> None:
+    for name in ("model.onnx", "genai_config.json"):
+        if not (directory / name).is_file():
+            raise CheckpointError(
+                f"{directory} has no {name}: export a checkpoint for the ONNX engine with "
+                "`wxruntime model export CHECKPOINT DIRECTORY --onnx --precision int4`"
+            )
 
 
 def _check_weights(directory: Path) -> None:

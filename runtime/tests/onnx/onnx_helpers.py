@@ -1,0 +1,39 @@
+"""Opens an exported model as a backend and steps it until its sequences have ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from wxruntime.backends.base import Load, Sequence, Step
+from wxruntime.backends.onnx import OnnxBackend, load
+from wxruntime.checkpoint import read_checkpoint
+
+
+def open_backend(directory: Path, sequences: int = 4, context: int = 2048, piece: int | None = None) -> OnnxBackend:
+    options = Load(
+        directory, max_sequences=sequences, context_length=context, threads=1, max_batch_tokens=piece, gather_s=0
+    )
+    return load(options, read_checkpoint(directory, weights="onnx"))
+
+
+@dataclass
+class Answers:
+    """What steps of a backend brought, by sequence."""
+
+    tokens: dict[int, list[int]]
+    finished: dict[int, str]
+
+    def take(self, step: Step) -> None:
+        for id, token in step.tokens:
+            self.tokens.setdefault(id, []).append(token)
+        self.finished.update(step.finished)
+
+
+def answer(backend: OnnxBackend, *sequences: Sequence) -> Answers:
+    """Admit them all and step until each has ended."""
+    backend.admit(sequences)
+    answers = Answers({}, {})
+    while len(answers.finished) < len(sequences):
+        answers.take(backend.step())
+    return answers
