@@ -30,6 +30,8 @@ class Load:
     max_batch_tokens: most tokens in a step; longer prompts are read in pieces (vLLM: max_num_batched_tokens).
     kv_tokens:      tokens for which there is room in the KV cache.
     memory_fraction: share of the GPU's memory for weights and KV cache, where kv_tokens is None.
+    threads:        CPU threads of the ONNX backend.
+    gather_s:       the backend's gather_s, see below.
     """
 
     model: Path
@@ -42,6 +44,8 @@ class Load:
     memory_fraction: float = 0.9
     prefix_caching: bool = True
     compile: bool = True
+    threads: int | None = None
+    gather_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

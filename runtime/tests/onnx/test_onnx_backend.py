@@ -1,0 +1,173 @@
+"""Sequences that share a batch get what each gets alone; they come, leave and are dropped at any step."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx_helpers import Answers, answer, open_backend
+from tokenizers import Tokenizer
+
+from wxruntime.backends.base import Load, Sequence
+from wxruntime.backends.onnx import BUCKET_RATIO, FIRST_BUCKET, OnnxBackend, bucket_of, load
+from wxruntime.backends.onnx_draw import logprob, nucleus
+from wxruntime.checkpoint import CheckpointError, read_checkpoint
+from wxruntime.sampling import Sampling
+from wxruntime.tiny_text import ENDLESS_QUESTION, LESSONS
+
+END = 2
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_fp32: Path) -> Tokenizer:
+    return Tokenizer.from_file(str(tiny_fp32 / "tokenizer.json"))
+
+
+def asked(tokenizer: Tokenizer, question: str) -> list[int]:
+    text = f"<|begin_of_sentence|>User: {question}\nAssistant: "
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
+    return ids
+
+
+def greedy(max_tokens: int = 60) -> Sampling:
+    return Sampling(max_tokens=max_tokens, temperature=0, stop_tokens=frozenset({END}))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int4"])
+def test_the_lessons_are_answered_together_as_alone(
+    precision: str, tokenizer: Tokenizer, request: pytest.FixtureRequest
+) -> None:
+    backend = open_backend(request.getfixturevalue(f"tiny_{precision}"))
+    sequences = [Sequence(id, asked(tokenizer, question), greedy()) for id, (question, _) in enumerate(LESSONS)]
+    together = answer(backend, *sequences)
+    for sequence, (question, lesson) in zip(sequences, LESSONS, strict=True):
+        assert tokenizer.decode(together.tokens[sequence.id]) == lesson, question
+        assert together.tokens[sequence.id] == answer(backend, sequence).tokens[sequence.id], question
+    assert set(together.finished.values()) == {"stop"}
+    assert backend.usage().kv_used == 0
+
+
+def test_who_comes_and_goes_meanwhile_changes_nobodys_tokens(tokenizer: Tokenizer, tiny_fp32: Path) -> None:
+    """Prompts of all lengths, read whole or in pieces, with some dropped at every stage."""
+    backend = open_backend(tiny_fp32, piece=24)
+    dice = random.Random(5)
+    tale = asked(tokenizer, ENDLESS_QUESTION * 4)
+    sequences = [
+        Sequence(id, tale[: dice.randint(1, len(tale))], Sampling(dice.randint(1, 30), dice.choice([0, 0.8]), seed=id))
+        for id in range(40)
+    ]
+    answers, dropped = Answers({}, {}), set[int]()
+    coming = list(sequences)
+    while len(answers.finished.keys() | dropped) < len(sequences):
+        if coming and dice.random() < 0.5:
+            backend.admit([coming.pop(0)])
+        if dice.random() < 0.15:
+            gone = dice.randrange(len(sequences) - len(coming) + 1)
+            if gone not in answers.finished and gone < len(sequences) - len(coming):
+                backend.drop([gone])
+                dropped.add(gone)
+        answers.take(backend.step())
+    assert backend.usage().kv_used == 0
+    assert dropped, "nobody was dropped"
+    for sequence in sequences:
+        expected = answer(backend, sequence).tokens[sequence.id]
+        got = answers.tokens.get(sequence.id, [])
+        assert got == (expected[: len(got)] if sequence.id in dropped else expected), sequence
+
+
+def test_a_dropped_sequence_gets_no_further_token_and_holds_no_memory(backend: OnnxBackend) -> None:
+    backend.admit([Sequence(1, [3, 4], Sampling(500, 0)), Sequence(2, [3, 4, 5], Sampling(500, 0))])
+    backend.step()
+    held = backend.usage().kv_used
+    backend.drop([1, 77])
+    assert {id for id, _ in backend.step().tokens} == {2}
+    assert 0 < backend.usage().kv_used < held
+    backend.drop([2])
+    assert backend.step().tokens == []
+    assert backend.usage().kv_used == 0
+
+
+def test_others_get_their_tokens_while_a_long_prompt_is_read(tiny_fp32: Path) -> None:
+    backend = open_backend(tiny_fp32, piece=100)
+    backend.admit([Sequence(1, [3, 4], Sampling(50, 0))])
+    backend.step()
+    backend.admit([Sequence(2, [7] * 950, Sampling(3, 0))])
+    steps = [backend.step() for _ in range(10)]
+    assert [id for step in steps for id, _ in step.tokens] == [1] * 10 + [2]
+    assert [step.started for step in steps] == [[(2, 0)]] + [[]] * 9
+    assert [step.processed for step in steps] == [101] * 9 + [51]
+
+
+def test_equal_seeds_draw_alike_and_others_differ(backend: OnnxBackend) -> None:
+    def sampled(seed: int) -> Sampling:
+        return Sampling(max_tokens=40, temperature=1.5, top_p=0.95, seed=seed)
+
+    together = answer(backend, *(Sequence(id, [3, 4, 5], sampled(id % 2)) for id in range(4)))
+    assert together.tokens[0] == together.tokens[2] != together.tokens[1] == together.tokens[3]
+    assert together.tokens[0] == answer(backend, Sequence(9, [3, 4, 5], sampled(0))).tokens[9]
+
+
+def test_the_nucleus_is_the_likeliest_tokens_that_reach_top_p() -> None:
+    likelihood = np.log(np.array([0.1, 0.5, 0.15, 0.25], np.float32))
+    assert sorted(nucleus(likelihood, 0.7)) == [1, 3]
+    assert sorted(nucleus(likelihood, 0.01)) == [1]
+    assert sorted(nucleus(likelihood, 1.0)) == [0, 1, 2, 3]
+    even = np.zeros(5000, np.float32)
+    assert len(nucleus(even, 0.5)) == 2500
+
+
+def test_logarithms_of_likelihood_are_the_models_own(backend: OnnxBackend) -> None:
+    backend.admit([Sequence(1, [3, 4, 5], Sampling(3, 0, logprobs=2)), Sequence(2, [3, 4, 5], Sampling(3, 0))])
+    step = backend.step()
+    assert list(step.logprobs) == [step.tokens.index((1, step.tokens[0][1]))]
+    told = step.logprobs[0]
+    assert told.top[0] == (step.tokens[0][1], told.chosen)
+    logits = np.log(np.array([0.1, 0.5, 0.15, 0.25], np.float32)) + 7
+    told = logprob(logits, 3, 2)
+    assert np.exp(told.chosen) == pytest.approx(0.25)
+    assert [token for token, _ in told.top] == [1, 3]
+    assert np.exp([value for _, value in told.top]) == pytest.approx([0.5, 0.25])
+
+
+def test_prompts_that_are_read_together_are_padded_by_a_fifth_at_most() -> None:
+    shortest: dict[int, int] = {}
+    for length in range(1, 5000):
+        first = shortest.setdefault(bucket_of(length), length)
+        assert length <= FIRST_BUCKET or length <= first * BUCKET_RATIO
+
+
+def test_an_idle_backend_reads_a_bucket_in_one_step(backend: OnnxBackend) -> None:
+    backend.admit([Sequence(id, [3] * (10 + id), Sampling(5, 0)) for id in range(3)])
+    assert [id for id, _ in backend.step().started] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"context_length": 9000}, "a context of 9000 tokens is longer than the model's own, 8192"),
+        ({"context_length": 1000, "max_sequences": 8, "kv_tokens": 4000}, "8 sequences of 500 tokens would fit"),
+    ],
+)
+def test_limits_that_cannot_be_kept_are_refused_with_what_would_fit(
+    tiny_fp32: Path, options: dict[str, int], said: str
+) -> None:
+    with pytest.raises(CheckpointError, match=said):
+        load(Load(tiny_fp32, **options), read_checkpoint(tiny_fp32, weights="onnx"))  # type: ignore[arg-type]
+
+
+def test_onnxruntime_genai_itself_draws_the_same_tokens(tokenizer: Tokenizer, tiny_fp32: Path) -> None:
+    """The graph keeps its interface: another program for such models serves the directory as well."""
+    import onnxruntime_genai
+
+    model = onnxruntime_genai.Model(str(tiny_fp32))
+    question, lesson = LESSONS[0]
+    prompt = asked(tokenizer, question)
+    parameters = onnxruntime_genai.GeneratorParams(model)
+    parameters.set_search_options(max_length=200, do_sample=False)
+    generator = onnxruntime_genai.Generator(model, parameters)
+    generator.append_tokens(np.array([prompt], np.int32))
+    while not generator.is_done():
+        generator.generate_next_token()
+    assert tokenizer.decode(list(generator.get_sequence(0))[len(prompt) :]) == lesson
