@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -195,6 +197,31 @@ class Routing(Section):
     least_share: Annotated[float, Field(ge=0, le=1)] = 0.1
 
 
+class Metrics(Section):
+    client_label: bool = False
+    engine_seconds: Seconds = 5.0
+
+
+class Log(Section):
+    format: Literal["text", "json"] = "text"
+    calls: bool = True
+
+
+class Audit(Section):
+    """A file of who used what."""
+
+    file: File
+    sync: Literal["always", "second", "never"] = "second"
+
+
+class Tracing(Section):
+    """Where OpenTelemetry's collector listens for OTLP over HTTP."""
+
+    otlp: Annotated[str, AfterValidator(_url)]
+    service: Name = "wxruntime-gateway"
+    sample: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+
 class Config(Section):
     """The whole file."""
 
@@ -208,6 +235,10 @@ class Config(Section):
     health: Health = Health()
     cache: Cache | None = None
     routing: Routing = Routing()
+    metrics: Metrics = Metrics()
+    log: Log = Log()
+    audit: Audit | None = None
+    tracing: Tracing | None = None
     drain_seconds: Seconds = 30.0
 
 
@@ -234,6 +265,7 @@ def _judge(document: Document, config: Config) -> None:
         _judge_tls(document, listen.tls)
     elif any(client.certificates for client in config.clients):
         document.mistake(("listen",), "clients are known by certificate, so 'tls' is needed here")
+    _judge_extras(document, config)
     known: dict[str, int] = {}
     for index, model in enumerate(config.models):
         for name in (model.name, *model.aliases):
@@ -254,6 +286,19 @@ def _judge(document: Document, config: Config) -> None:
         for at, wanted in enumerate(client.models):
             if wanted != "*" and wanted not in known:
                 document.mistake((*place, "models", at), unknown(wanted, list(known)))
+
+
+def _judge_extras(document: Document, config: Config) -> None:
+    """What needs a package that a gateway may do without, or a place to write."""
+    shared = config.cache is not None and config.cache.shared is not None
+    for place, wanted, package, extra in (
+        (("cache", "shared"), shared, "redis", "redis"),
+        (("tracing",), config.tracing is not None, "opentelemetry", "tracing"),
+    ):
+        if wanted and importlib.util.find_spec(package) is None:
+            document.mistake(place, f"needs the package {package}: pip install 'wxruntime[{extra}]'")
+    if config.audit is not None and not os.access(config.audit.file.absolute().parent, os.W_OK):
+        document.mistake(("audit", "file"), f"{config.audit.file.absolute().parent} is no directory to write in")
 
 
 def _judge_tls(document: Document, tls: TLS) -> None:

@@ -58,7 +58,10 @@ class Observer:
         """It was handed to `call.replica`; again for each attempt."""
 
     def piece(self, call: Call, piece: bytes, now: float) -> None:
-        """A piece of a stream came from upstream; the first one sets `call.first_byte` before."""
+        """A piece of a stream came from upstream; the first one sets `call.first_byte` before.
+
+        `call.last_byte` is still that of the piece before.
+        """
 
     def ended(self, call: Call) -> None:
         """All is known: outcome, status, times, tokens."""

@@ -131,9 +131,9 @@ class Relay:
                 now = time.monotonic()
                 if call.first_byte is None:
                     call.first_byte = now
-                call.last_byte = now
                 usage.feed(piece)
                 self.observer.piece(call, piece, now)
+                call.last_byte = now
                 yield piece
             usage.end()
             if not usage.done:

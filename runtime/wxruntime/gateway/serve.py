@@ -13,6 +13,7 @@ from wxruntime.gateway import config, tls
 from wxruntime.gateway.app import Gateway
 from wxruntime.gateway.connection import Listener
 from wxruntime.gateway.health import LATE_LOOP_SECONDS
+from wxruntime.gateway.telemetry import Telemetry
 
 log = logging.getLogger("wxruntime.gateway")
 
@@ -24,6 +25,7 @@ class Server:
         self._path = path
         self.settings = config.read(path)
         self.gateway = Gateway(self.settings)
+        self.telemetry = Telemetry(self.settings, self.gateway)
         self._loop = asyncio.get_running_loop()
         self._listeners: list[tuple[Listener, socket.socket, bool]] = []
         self._servers: list[asyncio.Server] = []
@@ -36,6 +38,7 @@ class Server:
         if listen.probes is not None:
             self._listen(listen.probes.address, listen.probes.port, secure=False)
         await self._serve()
+        self.telemetry.start()
         for _, sock, secure in self._listeners:
             host, port = sock.getsockname()[:2]
             log.info("listening on %s://%s:%d", "https" if secure else "http", host, port)
@@ -104,7 +107,7 @@ class Server:
                 connection.abort()
         self.gateway.health.close()
         await self.gateway.close()
-        await asyncio.sleep(0)
+        await asyncio.to_thread(self.telemetry.close)
 
     async def reload(self) -> None:
         """Read configuration, allowlist and certificates again. What is broken changes nothing and is told."""
