@@ -7,7 +7,11 @@ from importlib import import_module
 from wxruntime.backends.base import Backend, Load
 
 # Name on the command line: the module whose `load(options)` gives the backend.
-BACKENDS = {"transformers": "wxruntime.backends.transformers", "onnx": "wxruntime.backends.onnx"}
+BACKENDS = {
+    "transformers": "wxruntime.backends.transformers",
+    "paged": "wxruntime.backends.paged",
+    "onnx": "wxruntime.backends.onnx",
+}
 
 
 def load(name: str, options: Load) -> Backend:

@@ -1,0 +1,80 @@
+"""The backend that serves dense ERNIE 4.5 on a GPU: wxruntime.paged, sized for the checkpoint and the card."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import torch
+from transformers import AutoConfig
+
+from wxruntime.backends.base import Load
+from wxruntime.checkpoint import CheckpointError, read_checkpoint
+from wxruntime.paged.loop import Paged
+from wxruntime.paged.model import Ernie, slot_bytes
+from wxruntime.paged.weights import read_weights
+
+log = logging.getLogger("wxruntime")
+
+PAGE = 64  # tokens; the kernels read a page as one tile
+SEQUENCES = 256
+BATCH_TOKENS = 8192
+# What activations, graphs and the libraries take beside weights and cache, at BATCH_TOKENS tokens a step.
+WORKSPACE = 3 * 2**30
+CPU_TOKENS = 8192
+
+
+def load(options: Load, fp8: bool = False) -> Paged:
+    """The model in memory; `fp8` rounds its products' weights, where the checkpoint has not done that."""
+    checkpoint = read_checkpoint(options.model)
+    if checkpoint.model_type != "ernie4_5":
+        raise CheckpointError(
+            f"{options.model} is {checkpoint.model_type}: the paged backend runs dense ERNIE 4.5 only"
+        )
+    device = torch.device("cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu")
+    config = AutoConfig.from_pretrained(options.model, local_files_only=True)
+    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+    if options.dtype != "auto":
+        dtype = getattr(torch, options.dtype)
+    try:
+        weights = read_weights(options.model, config, device, dtype, fp8)
+    except KeyError as error:
+        raise CheckpointError(f"{options.model} lacks the weight {error.args[0]}") from None
+    context = min(options.context_length or checkpoint.context_length, checkpoint.context_length)
+    pages = _pages(options, slot_bytes(config, dtype) * PAGE, device)
+    if pages * PAGE < context:
+        if options.context_length is not None:
+            raise CheckpointError(
+                f"the KV cache has room for {pages * PAGE} tokens, less than a context of {context}: "
+                "ask for a shorter one, or give it more memory"
+            )
+        context = pages * PAGE
+    backend = Paged(
+        Ernie(config, weights, pages * PAGE, context),
+        slots=pages * PAGE,
+        page=PAGE,
+        sequences=options.max_sequences or SEQUENCES,
+        batch_tokens=options.max_batch_tokens or BATCH_TOKENS,
+        context=context,
+        share=options.prefix_caching,
+    )
+    began = time.monotonic()
+    if options.compile:
+        backend.capture()
+    log.info("%d tokens of KV cache; CUDA graphs in %.1f s", pages * PAGE, time.monotonic() - began)
+    return backend
+
+
+def _pages(options: Load, page_bytes: int, device: torch.device) -> int:
+    if options.kv_tokens is not None:
+        return -(-options.kv_tokens // PAGE)
+    if device.type == "cpu":
+        return CPU_TOKENS // PAGE
+    free, total = torch.cuda.mem_get_info(device)
+    room = free - (1 - options.memory_fraction) * total - WORKSPACE
+    if room < page_bytes:
+        raise CheckpointError(
+            f"after the weights {free / 2**30:.1f} GiB of the GPU are free: too little for a KV cache; "
+            "take a smaller precision or a card with more memory"
+        )
+    return int(room // page_bytes)

@@ -1,0 +1,47 @@
+"""A sequence that a paged backend has taken in, and how far it is."""
+
+from __future__ import annotations
+
+from wxruntime.backends.base import Sequence
+
+
+class Run:
+    """Counts are in tokens.
+
+    tokens:   the prompt and what has been told of the answer.
+    read:     of them, how many are in the cache or on their way there.
+    drawn:    of the answer, with those still in flight.
+    told:     of the answer.
+    row:      where it runs, or None.
+    over:     it has ended or was dropped; what is still in flight for it is thrown away.
+    """
+
+    __slots__ = (
+        "cached",
+        "drawn",
+        "id",
+        "most",
+        "over",
+        "pages",
+        "read",
+        "row",
+        "sequence",
+        "started",
+        "stops",
+        "tokens",
+        "told",
+    )
+
+    def __init__(self, sequence: Sequence) -> None:
+        self.sequence, self.id = sequence, sequence.id
+        self.most, self.stops = sequence.sampling.max_tokens, sequence.sampling.stop_tokens
+        self.tokens = list(sequence.prompt)
+        self.pages: list[int] = []
+        self.read = self.cached = self.drawn = self.told = 0
+        self.row: int | None = None
+        self.over = self.started = False
+
+    @property
+    def position(self) -> int:
+        """Where the next step writes: of the newest token, in flight or told."""
+        return len(self.tokens) + self.drawn - self.told - 1
