@@ -163,6 +163,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=8)
     parser.add_argument("--first", type=float, default=0.0, help="seconds to the first token")
     parser.add_argument("--between", type=float, default=0.0, help="seconds between tokens")
+    parser.add_argument("--status", type=int, default=0, help="answer every request with this error")
     parser.add_argument("--fixed", type=int, default=0, help="answer every request with this many bytes, at once")
     options = parser.parse_args()
     if options.fixed:

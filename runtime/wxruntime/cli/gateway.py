@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from pathlib import Path
 
 import click
@@ -20,10 +18,8 @@ def gateway(config: Path) -> None:
     """
     from wxruntime.document import DocumentError
     from wxruntime.gateway.serve import run
-    from wxruntime.gateway.tls import TLSError
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
         run(config)
-    except (DocumentError, TLSError) as error:
+    except DocumentError as error:
         raise click.ClickException(str(error)) from error

@@ -176,7 +176,6 @@ class Admission:
 
     async def __call__(self, call: Call, proceed: Proceed) -> Answer:
         gate = self.gates[call.model]
-        call.deadline = call.deadline or call.received + self.settings.wait_seconds
         await gate.enter(call)
         admitted = call.admitted = time.monotonic()
         call.endings.append(lambda: gate.leave(time.monotonic() - admitted))

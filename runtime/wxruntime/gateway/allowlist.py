@@ -73,10 +73,12 @@ class Allowlist:
     """All clients. Asked on every request, so a reload holds from the next one on."""
 
     def __init__(self, clients: list[config.Client]) -> None:
+        # A network alone says least: one that is also known by key or certificate is asked about first.
+        clients = sorted(clients, key=lambda client: not (client.certificates or client.api_keys))
         self._guests = [Guest(client) for client in clients]
 
     def find(self, peer: Peer, authorization: bytes | None) -> Guest | None:
-        """The first client on the list that this is."""
+        """The first client on the list that this is, those known by a network alone last."""
         key = None
         if authorization is not None:
             kind, _, secret = authorization.partition(b" ")

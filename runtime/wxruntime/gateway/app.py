@@ -171,7 +171,8 @@ class Gateway:
         try:
             await self._answer(request, call)
         except (asyncio.CancelledError, ConnectionResetError):
-            call.outcome, call.error = "left", "client_left"
+            gone = request.connection.transport is None
+            call.outcome, call.error = ("left", "client_left") if gone else ("broken", "draining")
             raise
         except BaseException as error:
             call.outcome, call.error = "error", type(error).__name__
@@ -212,11 +213,24 @@ class Gateway:
         model = self.models.by_name.get(asked.model)
         if model is None or not guest.may_use(model.name, asked.model):
             raise Refusal(404, "model_not_found", f"there is no model {asked.model!r} for {guest.name}")
+        received = time.monotonic()
         own_id = request.header(b"x-request-id")
         call_id = own_id.decode() if own_id is not None and SANE_ID.match(own_id) else next(self._ids)
         return Call(
-            call_id, guest, route, request.path, body, asked, request.headers, time.monotonic(), model=model.name
+            call_id, guest, route, request.path, body, asked, request.headers, received,
+            model=model.name, deadline=received + self._patience(request),
         )  # fmt: skip
+
+    def _patience(self, request: Request) -> float:
+        """Seconds that the call may wait for a turn: the configuration's, or fewer if the client says so."""
+        longest = self.settings.admission.wait_seconds
+        given = request.header(b"x-wxops-wait-seconds")
+        if given is None:
+            return longest
+        try:
+            return max(0.0, min(float(given), longest))
+        except ValueError:
+            raise Refusal(400, "malformed_header", "x-wxops-wait-seconds should be a number of seconds") from None
 
     # -- what the gateway answers by itself
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from wxruntime.gateway.audit_log import account
-from wxruntime.gateway.exchange import Call, Refusal
+from wxruntime.gateway.exchange import Call
 from wxruntime.gateway.pipeline import Observer
 
 log = logging.getLogger("wxruntime.gateway.calls")
@@ -24,10 +24,6 @@ class CallLog(Observer):
             said = account(call)
             text = " ".join(f"{name}={value}" for name, value in said.items() if value is not None)
             log.log(level, "%s", text, extra={"fields": {"event": "call", **said}})
-
-    def refused(self, refusal: Refusal, client: str | None, address: str) -> None:
-        fields = {"event": "refused", "client": client, "address": address, "code": refusal.code}
-        log.warning("refused %s from %s: %s", client or "somebody", address, refusal.code, extra={"fields": fields})
 
 
 class JsonLines(logging.Formatter):

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from wxruntime.document import Document, unknown
+from wxruntime.gateway.tls import TLSError, server_context
 
 
 class Section(BaseModel):
@@ -154,7 +155,7 @@ class Breaker(Section):
 
 class Health(Section):
     interval_seconds: Seconds = 5.0
-    timeout_seconds: Seconds = 10.0
+    timeout_seconds: Seconds = 5.0
     misses: Count = 3
     stall_seconds: Seconds = 5.0
 
@@ -203,7 +204,7 @@ class Metrics(Section):
 
 
 class Log(Section):
-    format: Literal["text", "json"] = "text"
+    format: Literal["json", "text"] = "json"
     calls: bool = True
 
 
@@ -307,7 +308,14 @@ def _judge_tls(document: Document, tls: TLS) -> None:
         document.mistake(place, "client certificates need 'client_ca', the authority that signs them")
     if tls.crl is not None and tls.client_ca is None:
         document.mistake((*place, "crl"), "a list of revoked certificates needs 'client_ca'")
+    missing = False
     for key in ("certificate", "key", "client_ca", "crl"):
         path: Path | None = getattr(tls, key)
         if path is not None and not path.is_file():
+            missing = True
             document.mistake((*place, key), f"there is no file {path}")
+    if not missing:
+        try:
+            server_context(tls)
+        except TLSError as error:
+            document.mistake((*place, error.key), f"{error.key}: {error}")

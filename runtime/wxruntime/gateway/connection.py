@@ -18,7 +18,7 @@ import httptools
 
 from wxruntime.gateway import config
 from wxruntime.gateway.allowlist import Guest, Peer, peer
-from wxruntime.gateway.exchange import Answer, Headers, Refusal
+from wxruntime.gateway.exchange import Answer, Headers, Refusal, error_event
 
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 LINGER_SECONDS = 2.0  # how long a refused client may go on sending before the connection is cut
@@ -29,7 +29,10 @@ PIPELINED_BYTES = 65536
 class Request:
     """What a client has sent."""
 
-    __slots__ = ("body", "connection", "guest", "headers", "http11", "keep_alive", "method", "path", "refusal", "url")
+    __slots__ = (
+        "begun", "body", "connection", "guest", "headers", "http11", "keep_alive", "method", "path", "refusal",
+        "streams", "url",
+    )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -37,6 +40,7 @@ class Request:
         self.headers: Headers = []
         self.body: bytes | bytearray = b""
         self.http11 = self.keep_alive = True
+        self.begun = self.streams = False  # what has gone back
         self.guest: Guest | None = None
         self.refusal: Refusal | None = None
 
@@ -149,7 +153,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse_now(Refusal(400, "upgrade", "this server speaks HTTP/1.1 and does not upgrade"))
+            pass  # refused when its headers were complete
         except httptools.HttpParserError as error:
             self._refuse_now(Refusal(400, "malformed_http", f"not HTTP/1.1: {error}"))
         if self.phase == "headers" and self._head_bytes > self._limits.header_bytes:
@@ -177,6 +181,8 @@ class Connection(asyncio.Protocol):
         request.http11 = self._parser.get_http_version() == "1.1"
         request.path = request.url.partition(b"?")[0]
         try:
+            if self._parser.should_upgrade():
+                raise Refusal(400, "upgrade", "this server speaks HTTP/1.1 and does not upgrade")
             size, expects = len(request.url), False
             for name, value in request.headers:
                 size += len(name) + len(value) + 4
@@ -281,19 +287,33 @@ class Connection(asyncio.Protocol):
             await self._handler.handle(request)
         except ConnectionResetError:
             self.abort()
+        except asyncio.CancelledError:
+            self._end_in_words(request)
         except Exception as error:
             self.abort()  # half an answer may be out: only an end without an end is honest
             self._listener.loop.call_exception_handler({"message": "a request was not answered", "exception": error})
         finally:
             self._next()
 
+    def _end_in_words(self, request: Request) -> None:
+        """The gateway ends before the answer does: the client is told, if it is still there."""
+        if self.transport is None:
+            return
+        error = Refusal(503, "draining", "the gateway ends and the answer did not in time", retry_after=1)
+        if not request.begun:
+            request.keep_alive = False
+            answer = error.answer()
+            self._write_head(request, answer, len(answer.body), answer.body)
+        elif request.streams:
+            event = error_event(503, error.code, error.message)
+            self.transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(event), event) if request.http11 else event)
+        self.transport.close()
+
     def _refuse(self, request: Request, refusal: Refusal) -> None:
         self._handler.refused(request, refusal, self.peer)
         answer = refusal.answer()
         request.keep_alive = False
-        self._write_head(request, answer, len(answer.body))
-        if self.transport is not None and request.method != b"HEAD":
-            self.transport.write(answer.body)
+        self._write_head(request, answer, len(answer.body), b"" if request.method == b"HEAD" else answer.body)
         self._closing = True
         self._waiting.clear()
         self._linger()
@@ -354,6 +374,7 @@ class Connection(asyncio.Protocol):
             framing += b"connection: close\r\n"
         elif not request.http11:
             framing += b"connection: keep-alive\r\n"
+        request.begun, request.streams = True, length is None
         lines = b"".join([b"%b: %b\r\n" % each for each in answer.headers])
         status = answer.status
         head = b"HTTP/1.1 %d %b\r\n%b%bdate: %b\r\n\r\n" % (
@@ -383,6 +404,14 @@ class Connection(asyncio.Protocol):
         """Take no further request; end now if none is being answered."""
         self._closing = True
         if self._task is None and self.transport is not None:
+            self.transport.close()
+
+    def end_now(self) -> None:
+        """Break off what is under way, with an error that says so."""
+        self._closing = True
+        if self._task is not None:
+            self._task.cancel()
+        elif self.transport is not None:
             self.transport.close()
 
     def abort(self) -> None:

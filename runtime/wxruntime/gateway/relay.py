@@ -133,7 +133,7 @@ class Relay:
                     call.first_byte = now
                 usage.feed(piece)
                 self.observer.piece(call, piece, now)
-                call.last_byte = now
+                call.last_byte = replica.last_sign = now
                 yield piece
             usage.end()
             if not usage.done:

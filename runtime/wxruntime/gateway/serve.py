@@ -10,12 +10,14 @@ from pathlib import Path
 
 from wxruntime.document import DocumentError
 from wxruntime.gateway import config, tls
+from wxruntime.gateway.allowlist import Peer
 from wxruntime.gateway.app import Gateway
 from wxruntime.gateway.connection import Listener
+from wxruntime.gateway.exchange import Refusal
 from wxruntime.gateway.health import LATE_LOOP_SECONDS
+from wxruntime.gateway.logs import Log, say, set_up
 from wxruntime.gateway.telemetry import Telemetry
 
-log = logging.getLogger("wxruntime.gateway")
 
 
 class Server:
@@ -24,7 +26,7 @@ class Server:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.settings = config.read(path)
-        self.gateway = Gateway(self.settings)
+        self.gateway = Gateway(self.settings, [Log()])
         self.telemetry = Telemetry(self.settings, self.gateway)
         self._loop = asyncio.get_running_loop()
         self._listeners: list[tuple[Listener, socket.socket, bool]] = []
@@ -41,7 +43,7 @@ class Server:
         self.telemetry.start()
         for _, sock, secure in self._listeners:
             host, port = sock.getsockname()[:2]
-            log.info("listening on %s://%s:%d", "https" if secure else "http", host, port)
+            say("listening", address=f"{'https' if secure else 'http'}://{host}:{port}")
 
     def _listen(self, address: str, port: int, *, secure: bool) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -50,7 +52,10 @@ class Server:
 
     async def _serve(self) -> None:
         """Accept on the sockets, under the TLS settings as they are now. Connections made before go on."""
-        context = tls.server_context(self.settings.listen.tls) if self.settings.listen.tls else None
+        context = None
+        if self.settings.listen.tls is not None:
+            context = tls.server_context(self.settings.listen.tls)
+            tls.watch_handshakes(context, self._handshake_failed)
         before, self._servers = self._servers, []
         for listener, sock, secure in self._listeners:
             self._servers.append(
@@ -64,6 +69,9 @@ class Server:
             )
         for server in before:
             server.close()
+
+    def _handshake_failed(self, reason: str) -> None:
+        self.gateway.refused(None, Refusal(403, "tls", reason), Peer(""))
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then let what is under way end."""
@@ -84,18 +92,16 @@ class Server:
 
     def _stop(self) -> None:
         if self._stopping.is_set():
-            log.warning("second signal: ending now")
+            say("second signal, ending now", level=logging.WARNING)
             for listener, _, _ in self._listeners:
                 for connection in list(listener.connections):
                     connection.abort()
         self._stopping.set()
 
     async def _drain(self) -> None:
-        log.info("draining for at most %g s", self.settings.drain_seconds)
+        say("draining", seconds=self.settings.drain_seconds)
         self.gateway.draining = True
-        for listener, _, secure in self._listeners:
-            if secure or len(self._listeners) == 1:
-                listener.drain()
+        self._listeners[0][0].drain()
         end = self._loop.time() + self.settings.drain_seconds
         while self._loop.time() < end and any(listener.answering for listener, _, _ in self._listeners):
             self.gateway.health.tick()
@@ -104,8 +110,9 @@ class Server:
             server.close()
         for listener, _, _ in self._listeners:
             for connection in list(listener.connections):
-                connection.abort()
+                connection.end_now()
         self.gateway.health.close()
+        await asyncio.sleep(0.1)  # what was said last goes out
         await self.gateway.close()
         await asyncio.to_thread(self.telemetry.close)
 
@@ -114,21 +121,28 @@ class Server:
         self._stamps = self._seen()
         try:
             settings = config.read(self._path)
-            if settings.listen.tls is not None:
-                tls.server_context(settings.listen.tls)
-        except (DocumentError, tls.TLSError) as error:
-            log.error("reload failed, the settings before stay in force: %s", error)
+        except DocumentError as error:
             self.gateway.observers.reloaded("config", str(error))
             return
         if _bound(settings) != _bound(self.settings):
-            log.warning("listen.address, listen.port and listen.probes change with the next start")
+            say("address, port, probes and whether there is TLS change with the next start", level=logging.WARNING)
+            settings = settings.model_copy(update={"listen": self.settings.listen})
         self.settings = settings
         self.gateway.health.close()
         self.gateway.use(settings)
         if settings.listen.tls is not None:
             await self._serve()
+            self._part_with_strangers(settings.listen.tls)
         self.gateway.observers.reloaded("config", None)
-        log.info("reloaded %s", self._path)
+
+    def _part_with_strangers(self, settings: config.TLS) -> None:
+        """Connections whose certificates would not be taken any more end with the answer that is under way."""
+        trust = tls.Trust(settings)
+        for listener, _, _ in self._listeners:
+            for connection in list(listener.connections):
+                if connection.certificate is not None and not trust.holds(connection.certificate):
+                    say("certificate no longer taken", address=connection.peer.address, subject=connection.peer.subject)
+                    connection.close_when_idle()
 
     def _seen(self) -> dict[Path, tuple[int, int, int]]:
         """The files that matter, and by what a change of them is seen."""
@@ -146,7 +160,8 @@ class Server:
 
 
 def _bound(settings: config.Config) -> tuple[object, ...]:
-    return settings.listen.address, settings.listen.port, settings.listen.probes
+    listen = settings.listen
+    return listen.address, listen.port, listen.probes, listen.tls is None
 
 
 async def main(path: Path) -> None:
@@ -159,4 +174,5 @@ def run(path: Path) -> None:
     """Serve the configuration in `path` until a signal ends it."""
     import uvloop
 
+    set_up()
     uvloop.run(main(path))

@@ -12,7 +12,7 @@ from prometheus_client import Gauge
 from wxruntime.gateway import config
 from wxruntime.gateway.app import Gateway
 from wxruntime.gateway.audit_log import AuditLog
-from wxruntime.gateway.call_log import CallLog, JsonLines
+from wxruntime.gateway.call_log import CallLog
 from wxruntime.gateway.engine_load import EngineLoad
 from wxruntime.gateway.prefix_picker import PrefixPicker
 from wxruntime.gateway.replica import Replica
@@ -30,9 +30,9 @@ class Telemetry:
         self._engines = EngineLoad(registry, self._replicas, settings.metrics.engine_seconds, self._restarted)
         if settings.log.calls:
             observers.append(CallLog())
-        if settings.log.format == "json":
+        if settings.log.format == "text":
             for handler in logging.getLogger().handlers:
-                handler.setFormatter(JsonLines())
+                handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         self._audit: AuditLog | None = None
         if settings.audit is not None:
             self._audit = AuditLog(settings.audit.file, settings.audit.sync)

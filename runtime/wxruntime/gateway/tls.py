@@ -3,33 +3,102 @@
 from __future__ import annotations
 
 import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from wxruntime.gateway import config
+from cryptography import x509
+
+if TYPE_CHECKING:
+    from wxruntime.gateway import config
 
 VERIFY = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
 
 
 class TLSError(Exception):
-    """Key or certificates that cannot be used; names the file."""
+    """A file that cannot be used; `key` is its name in the configuration."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 def server_context(settings: config.TLS) -> ssl.SSLContext:
     """A context from the files as they are now."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.num_tickets = 0  # a resumed session would not look at the revocation list again
+    context.num_tickets = 0  # a resumed session would not be held against the revocation list again
+    context.verify_mode = VERIFY[settings.client_certificate]
+    context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(settings.certificate, settings.key)
     except (OSError, ssl.SSLError) as error:
-        raise TLSError(f"{settings.certificate} with {settings.key}: {error}") from None
-    context.verify_mode = VERIFY[settings.client_certificate]
-    for path in (settings.client_ca, settings.crl):
+        raise TLSError("certificate", f"cannot be used with the key {settings.key}: {_reason(error)}") from None
+    for key, path in (("client_ca", settings.client_ca), ("crl", settings.crl)):
         if path is not None:
             try:
                 context.load_verify_locations(cafile=str(path))
             except (OSError, ssl.SSLError) as error:
-                raise TLSError(f"{path}: {error}") from None
+                raise TLSError(key, f"cannot be used: {_reason(error)}") from None
     if settings.crl is not None:
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
-    context.set_alpn_protocols(["http/1.1"])
+        if expiries(settings)["crl"] <= time.time():
+            raise TLSError("crl", "the list is out of date, and with it no client certificate would be taken")
     return context
+
+
+def watch_handshakes(context: ssl.SSLContext, failed: Callable[[str], None]) -> None:
+    """Have `failed` called with the reason of each handshake that fails: the event loop keeps that to itself."""
+
+    class Watched(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError as error:
+                failed(getattr(error, "verify_message", "") or error.reason or "not TLS")
+                raise
+
+    context.sslobject_class = Watched
+
+
+def expiries(settings: config.TLS) -> dict[str, float]:
+    """When each file is out of date, in seconds since 1970: of several certificates, the first one."""
+    ends = {"certificate": min(each.not_valid_after_utc.timestamp() for each in _certificates(settings.certificate))}
+    if settings.client_ca is not None:
+        ends["client_ca"] = min(each.not_valid_after_utc.timestamp() for each in _certificates(settings.client_ca))
+    if settings.crl is not None:
+        nexts = [each.next_update_utc for each in _lists(settings.crl)]
+        ends["crl"] = min((each.timestamp() for each in nexts if each is not None), default=float("inf"))
+    return ends
+
+
+class Trust:
+    """Whom connections that are open already may still belong to, after the files have changed."""
+
+    def __init__(self, settings: config.TLS) -> None:
+        self._issuers = {each.subject for each in _certificates(settings.client_ca)} if settings.client_ca else set()
+        lists = _lists(settings.crl) if settings.crl else []
+        self._revoked = {(each.issuer, entry.serial_number) for each in lists for entry in each}
+
+    def holds(self, der: bytes) -> bool:
+        """Whether a certificate that was taken once would not be refused for its issuer or number now."""
+        certificate = x509.load_der_x509_certificate(der)
+        issuer = certificate.issuer
+        return issuer in self._issuers and (issuer, certificate.serial_number) not in self._revoked
+
+
+def _certificates(path: Path) -> list[x509.Certificate]:
+    return x509.load_pem_x509_certificates(path.read_bytes())
+
+
+def _lists(path: Path) -> list[x509.CertificateRevocationList]:
+    end = b"-----END X509 CRL-----"
+    parts = path.read_bytes().split(end)[:-1]
+    return [x509.load_pem_x509_crl(part[part.index(b"-----BEGIN") :] + end + b"\n") for part in parts]
+
+
+def _reason(error: OSError) -> str:
+    return (isinstance(error, ssl.SSLError) and error.reason) or error.strerror or str(error)
