@@ -19,7 +19,6 @@ from wxruntime.gateway.logs import Log, say, set_up
 from wxruntime.gateway.telemetry import Telemetry
 
 
-
 class Server:
     """A gateway with its sockets open."""
 
