@@ -158,10 +158,19 @@ def _wxruntime(profile: Profile, choice: Choice, node: int) -> Iterator[str]:
     for name in profile.served_names:
         yield from ("--served-model-name", name)
     yield from ("--host", profile.host, "--port", str(profile.port))
-    if choice.precision in DTYPES and not choice.quantized:
+    if profile.engine == "transformers" and choice.precision in DTYPES:
         yield from ("--dtype", DTYPES[choice.precision])
-    if profile.queue.requests is not None:
-        yield from ("--queue-size", str(profile.queue.requests))
+    for flag, value in (
+        ("--context-length", profile.max_model_len),
+        ("--max-sequences", profile.max_num_seqs),
+        ("--max-batch-tokens", profile.max_num_batched_tokens),
+        ("--queue-size", profile.queue.requests),
+    ):
+        if value is not None:
+            yield from (flag, str(value))
+    if profile.engine == "transformers":
+        yield "--prefix-caching" if profile.prefix_caching else "--no-prefix-caching"
+        yield from ("--memory-fraction", str(profile.gpu_memory_utilization))
     yield from ("--drain-seconds", str(profile.drain_seconds))
 
 

@@ -39,7 +39,7 @@ def tokens(profile: Profile, shape: Shape) -> int:
 def room(profile: Profile, shape: Shape, precision: Precision, host: Host) -> Room:
     """Whether weights and KV cache fit. Without GPUs it is the host's memory that must hold them."""
     about, gpus = engine(profile.engine), host.same
-    kv_bytes = 1 if profile.kv_cache_dtype == "fp8" else 4 if precision == "fp32" else 2
+    kv_bytes = 1 if profile.kv_cache_dtype == "fp8" else 4 if precision == "fp32" or profile.engine == "onnx" else 2
     if gpus and profile.engine != "onnx":
         free = min(gpu.memory for gpu in gpus) * profile.gpu_memory_utilization - about.beside_gib * GIB
     else:
