@@ -65,6 +65,8 @@ def _environment(profile: Profile, node: int) -> Iterator[tuple[str, str]]:
         yield "VLLM_NO_USAGE_STATS", "1"
         if profile.multi_node:
             yield "VLLM_HOST_IP", profile.multi_node.addresses[node]
+    if profile.engine in ("transformers", "onnx"):
+        yield "WXRUNTIME_PORT", str(profile.port)  # `wxruntime healthcheck` in the container asks there
     yield from profile.environment.items()
 
 
