@@ -20,6 +20,8 @@ Count = Annotated[int, Field(ge=1)]
 
 
 def _digest(text: str) -> str:
+    if text.endswith("@sha256:" + "0" * 64):
+        raise ValueError("is an example's: put the digest of your image there")
     if re.fullmatch(r"[\w.:/-]+@sha256:[0-9a-f]{64}", text):
         return text
     if "@" not in text:
