@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,18 @@ from conformance.fuzz.results import Difference, refused
 
 ENTRIES: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text(encoding="utf-8")) or []
 FIELDS = ("run", "kind", "where", "what", "theirs", "ours")
+REFUSED_AT = re.compile(r"/play\.yml:(\d+):\d+: ")
 FAILED = ("failed", "ignored", "rescued")
 Meant = list[tuple[Difference, str]]
 
 
-def parted(differences: list[Difference], ran: tuple[Ran, Ran]) -> tuple[list[Difference], Meant]:
-    """Those of a run that are to be mended, and those that are meant, with why."""
+def parted(differences: list[Difference], ran: tuple[Ran, Ran], playbook: str) -> tuple[list[Difference], Meant]:
+    """Those of a run of a playbook (its text) that are to be mended, and those that are meant, with why."""
     wrong: list[Difference] = []
     meant: Meant = []
     ended: str | None = None
     for difference in differences:
-        entry = _entry(difference, ran)
+        entry = _entry(difference, ran, playbook)
         why = entry["why"] if entry else ended
         if why is None:
             wrong.append(difference)
@@ -34,11 +36,11 @@ def parted(differences: list[Difference], ran: tuple[Ran, Ran]) -> tuple[list[Di
     return wrong, meant
 
 
-def _entry(difference: Difference, ran: tuple[Ran, Ran]) -> dict[str, Any] | None:
+def _entry(difference: Difference, ran: tuple[Ran, Ran], playbook: str) -> dict[str, Any] | None:
     theirs, ours = ran
     for entry in ENTRIES:
         if "refused" in entry:
-            if refused(ours) and re.search(entry["refused"], ours.output) and (_failed(theirs) or not theirs.told):
+            if refused(ours) and re.search(entry["refused"], ours.output) and not _did_it(theirs, ours, playbook):
                 return entry
         elif (
             all(_holds(entry[name], getattr(difference, name)) for name in FIELDS if name in entry)
@@ -51,6 +53,32 @@ def _entry(difference: Difference, ran: tuple[Ran, Ran]) -> dict[str, Any] | Non
 
 def _holds(pattern: str, value: Any) -> bool:
     return re.fullmatch(pattern, str(value), re.DOTALL) is not None
+
+
+def _did_it(theirs: Ran, ours: Ran, playbook: str) -> bool:
+    """Did ansible-core run, and no task of it failed, what wxops refused? Not where its tags chose none of it."""
+    found = REFUSED_AT.search(ours.output)
+    if _failed(theirs) or not theirs.told:
+        return False
+    task = _task_at(playbook, int(found[1])) if found else None
+    return task is None or any(str(said["where"]).endswith(f"/play.yml:{task}") for said in theirs.told)
+
+
+def _task_at(playbook: str, line: int) -> int | None:
+    """The line where the task begins that has this line."""
+    return max((start for start in _starts(yaml.compose(playbook)) if start <= line), default=None)
+
+
+def _starts(node: yaml.Node | None) -> Iterator[int]:
+    """Where the mappings of lists begin: plays and tasks."""
+    if isinstance(node, yaml.MappingNode):
+        for _, value in node.value:
+            yield from _starts(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for each in node.value:
+            if isinstance(each, yaml.MappingNode):
+                yield each.start_mark.line + 1
+            yield from _starts(each)
 
 
 def _failed(ran: Ran, message: str = "") -> bool:

@@ -53,7 +53,7 @@ def attempt(case: Case, hosts: Hosts, engines: dict[str, Engine]) -> Tried:
     finally:
         for _, host in sides:
             host.remove()
-    wrong, meant = parted(found, ran[-1])
+    wrong, meant = parted(found, ran[-1], case.text())
     return Tried(case, tuple(ran), tuple(wrong), tuple(meant))
 
 

@@ -58,17 +58,26 @@ def test_times_and_sentences_of_failures_need_not_be_alike() -> None:
 def test_what_is_meant_has_a_reason_only_where_ansible_core_failed_too() -> None:
     ours = ran(code=1, output="error: play.yml:1:1: file needs path\n")
     for theirs, is_meant in ((ran(said("failed")), True), (ran(said("ok")), False)):
-        wrong, meant = parted(compare(1, theirs, ours), (theirs, ours))
+        wrong, meant = parted(compare(1, theirs, ours), (theirs, ours), "")
         assert (len(wrong), len(meant)) == ((0, 1) if is_meant else (1, 0))
-    assert parted([Difference(1, "tree", "/x", "", None, None)], (ran(), ran()))[1] == []
+    assert parted([Difference(1, "tree", "/x", "", None, None)], (ran(), ran()), "")[1] == []
+
+
+def test_a_refusal_is_meant_where_the_tags_did_not_choose_what_was_refused() -> None:
+    playbook = "- hosts: box\n  tasks:\n  - file:\n      state: file\n    tags: t1\n  - file: {path: /x}\n"
+    for line, is_meant in ((4, True), (6, False)):
+        ours = ran(code=1, output=f"error: /root/play/play.yml:{line}:7: file needs path\n")
+        theirs = ran(said("ok", 6))
+        _, meant = parted(compare(1, theirs, ours), (theirs, ours), playbook)
+        assert bool(meant) is is_meant
 
 
 def test_what_follows_from_a_difference_that_is_meant_is_not_told_again() -> None:
     ended = Difference(1, "status", "play.yml:1", "file", "ignored: Task failed: Error while evaluating conditional: x",
                        "failed: x")  # fmt: skip
     later = Difference(1, "status", "play.yml:2", "file", "ok", "did not run it")
-    assert parted([ended, later], (ran(), ran()))[0] == []
-    assert parted([later, ended], (ran(), ran()))[0] == [later]
+    assert parted([ended, later], (ran(), ran()), "")[0] == []
+    assert parted([later, ended], (ran(), ran()), "")[0] == [later]
 
 
 def test_a_case_gets_as_small_as_what_differs() -> None:

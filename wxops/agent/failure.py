@@ -13,5 +13,9 @@ class ModuleFailure(Exception):
         self.result = dict(result, msg=message)
 
 
+class LinkLoop(ModuleFailure):
+    """A link that leads to itself, or through more links than a host follows."""
+
+
 class Stopped(Exception):
     """The controller is gone or asked to stop: nothing more may be changed."""

@@ -10,7 +10,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from wxops.agent.content import Content
-from wxops.agent.failure import ModuleFailure
+from wxops.agent.failure import LinkLoop, ModuleFailure
 from wxops.agent.names import group_name, user_name
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Files:
                 continue
             followed += 1
             if followed > LINKS_FOLLOWED:
-                raise ModuleFailure("%s: too many links, or a loop of them" % path)
+                raise LinkLoop("%s: too many links, or a loop of them" % path)
             if target.startswith("/"):
                 done = "/"
             parts.extend(target.split("/")[::-1])

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from wxops.agent.attributes import Attributes, describe
-from wxops.agent.failure import ModuleFailure
+from wxops.agent.failure import LinkLoop, ModuleFailure
 from wxops.agent.tree import names_in
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _link(change: Change, path: str, src: Optional[str], force: bool, follow: bo
         change.set("file", place, {"type": "link", "target": src})
     if not follow:
         asked.set(change, place)
-    elif change.file(place, follow=True)["type"] != "absent":
+    elif _leads_somewhere(change, place):
         asked.set(change, change.real(place))
         times.set(change, place)
     elif asked.any():
@@ -222,10 +222,18 @@ def _link(change: Change, path: str, src: Optional[str], force: bool, follow: bo
     return dict(describe(change, place), dest=path, src=src)
 
 
+def _leads_somewhere(change: Change, path: str) -> bool:
+    """Not a link whose target is missing, and not one to itself."""
+    try:
+        return bool(change.file(path, follow=True)["type"] != "absent")
+    except LinkLoop:
+        return False
+
+
 def _may_become_link(change: Change, place: str, src: str, now: str, force: bool) -> None:
     base = place if now == "directory" else os.path.dirname(place)
     target = os.path.join(base, src)
-    missing = change.file(target, follow=True)["type"] == "absent" and not change.may_come_with_a_package(target)
+    missing = not _leads_somewhere(change, target) and not change.may_come_with_a_package(target)
     if missing and not force:
         raise ModuleFailure(
             "src file does not exist; `force: true` makes the link all the same: %s" % src, path=place, src=src

@@ -239,7 +239,8 @@ class Download:
         self.change.write(self.dest, content, mode, uid, gid, follow=False)
 
     def _told(self, answer: Answer, without: Any = ()) -> Result:
-        told = {"url": masked(self.url), "status_code": answer.status, "msg": answer.message,
+        status = None if re.match("(file|ftp):", self.url) else answer.status
+        told = {"url": masked(self.url), "status_code": status, "msg": answer.message,
                 "elapsed": int(time.time() - self.started)}  # fmt: skip
         return {name: value for name, value in told.items() if name not in without}
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from wxops.agent.change import Change
     from wxops.agent.content import Content
 
+# As Ansible tells it, which lets a shell change into it, and takes every script for a change.
+NO_DIRECTORY = {"rc": 2, "changed": True, "stdout": "", "stdout_lines": []}
+
 
 def script(
     change: Change,
@@ -45,6 +48,9 @@ def script(
         if conditions.decide():
             return {"changed": True}
         return {"skipped": True, "msg": "what a script would change is not known in check mode"}
+    if chdir and change.file(chdir, follow=True)["type"] != "directory":
+        said = "Unable to change directory before execution: there is none at %s" % chdir
+        raise ModuleFailure(said, **NO_DIRECTORY)
     return _run(change, content_from(change.link, _content), _name, _arguments, executable, conditions)
 
 
