@@ -22,6 +22,7 @@ mock_engine = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(mock_engine)
 
 LOCAL = {"name": "here", "networks": ["127.0.0.0/8"], "allow": ["inference", "probes", "metrics"]}
+KEY = {"authorization": "Bearer of-tests"}  # for gateways that want one
 QUESTION: dict[str, Any] = {"model": "ernie", "messages": [{"role": "user", "content": "你好"}], "temperature": 0}
 
 
@@ -81,7 +82,9 @@ async def running(folder: Path, config: dict[str, Any]) -> AsyncIterator[Running
     assert server.gateway.models is not None
     port = server._listeners[0][1].getsockname()[1]
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", headers=KEY, timeout=20, trust_env=False
+        ) as client:
             while not all(each.proven for each in server.gateway.models.replicas()):  # each is asked for one token
                 await asyncio.sleep(0.01)
             yield Running(server, path, client)

@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -27,6 +28,9 @@ from wxruntime.gateway.relay import Relay
 from wxruntime.gateway.replica import LeastBusy, Replica
 from wxruntime.gateway.response_cache import ResponseCache
 from wxruntime.gateway.usage_asked import ask_for_usage
+
+if TYPE_CHECKING:
+    from wxruntime.gateway.edge import Edge
 
 CALLS: dict[bytes, Route] = {
     b"/v1/chat/completions": "chat",
@@ -51,6 +55,7 @@ class Gateway:
         self._own_picker = picker
         self.picker: Picker = picker or LeastBusy()
         self.cache: ResponseCache | None = None
+        self.edge: Edge | None = None
         self.limits = Limits()
         self.admission = Admission(settings.admission)
         self.draining = False
@@ -69,6 +74,7 @@ class Gateway:
         self.admission.use(self.models, settings.admission)
         self._use_picker(settings.routing)
         self._use_cache(settings.cache, was.cache)
+        self._use_edge(settings, was)
         self.relay = Relay(self.models, settings.upstream, self.picker, self.observers)
         self.health = Health(self.models, settings, self.admission.pump)
         self.metrics.watch(self.models, self.admission)
@@ -79,7 +85,8 @@ class Gateway:
     def stages(self) -> list[Stage]:
         """What a call passes through before the relay, in order."""
         cache: list[Stage] = [self.cache] if self.cache is not None else []
-        return [self.limits, *cache, self.admission, ask_for_usage]
+        edge: list[Stage] = [self.edge] if self.edge is not None else []
+        return [self.limits, *cache, ask_for_usage, *edge, self.admission]
 
     def _use_picker(self, settings: config.Routing) -> None:
         """Prefixes that were learned stay, unless what is learned by has changed."""
@@ -109,6 +116,17 @@ class Gateway:
                 self.cache = ResponseCache.of(settings, self._revision)
         self.caching.cache = self.cache
 
+    def _use_edge(self, settings: config.Config, was: config.Config) -> None:
+        """The line to the center stays, unless its settings have changed."""
+        if self.edge is not None and settings.edge != was.edge:
+            self.edge.close()
+            self.edge = None
+        if self.edge is None and settings.edge is not None:
+            from wxruntime.gateway.edge import Edge
+
+            self.edge = Edge(settings.edge, settings.breaker, lambda name: self.admission.gates[name].queue.length)
+        self.caching.edge = self.edge
+
     def _revision(self, model: str) -> str:
         assert self.models is not None
         return self.models.by_name[model].settings.revision
@@ -117,6 +135,8 @@ class Gateway:
         """Let go of what is held outside of this process."""
         if self.cache is not None:
             await self.cache.close()
+        if self.edge is not None:
+            self.edge.close()
 
     # -- connection.Handler
 

@@ -1,8 +1,9 @@
-"""What Prometheus sees of the caches: answers kept, and prefixes found. Read off when it asks; a call costs nothing."""
+"""What Prometheus sees of what stands before the engines: cache, prefixes, center. Read off only when it asks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -12,13 +13,17 @@ from wxruntime.gateway.prefix import PIECE_CHARACTERS
 from wxruntime.gateway.prefix_picker import PrefixPicker
 from wxruntime.gateway.response_cache import ResponseCache
 
+if TYPE_CHECKING:
+    from wxruntime.gateway.edge import Edge
+
 
 class CacheMetrics(Collector):
-    """Of the cache and the picker that are in use now."""
+    """Of the cache, the picker and the line to the center that are in use now."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.cache: ResponseCache | None = None
         self.picker: PrefixPicker | None = None
+        self.edge: Edge | None = None
         registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
@@ -26,6 +31,8 @@ class CacheMetrics(Collector):
             yield from _answers(self.cache)
         if self.picker is not None:
             yield from _prefixes(self.picker)
+        if self.edge is not None:
+            yield from _edge(self.edge)
 
 
 def _answers(cache: ResponseCache) -> Iterable[Metric]:
@@ -66,6 +73,21 @@ def _prefixes(picker: PrefixPicker) -> Iterable[Metric]:
     for replica, pieces in picker.router.pieces.items():
         held.add_metric([replica], pieces * PIECE_CHARACTERS)
     yield held
+
+
+def _edge(edge: Edge) -> Iterable[Metric]:
+    calls = CounterMetricFamily(
+        "wxops_gateway_edge_calls",
+        "Calls by who answered (edge, center, or the edge alone because the center could not) and why it was asked.",
+        labels=["answered", "reason"],
+    )
+    for (answered, reason), count in edge.answered.items():
+        calls.add_metric([answered, reason], count)
+    yield calls
+    yield _gauge(
+        "wxops_gateway_center_up", "0 while the center is not asked because it did not answer.", edge.center.up
+    )
+    yield _counter("wxops_gateway_edge_unsure", "Answers of the small model that were dropped as unsure.", edge.unsure)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

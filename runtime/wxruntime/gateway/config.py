@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from wxruntime.document import Document, unknown
+from wxruntime.document import Document, Place, unknown
 from wxruntime.gateway.tls import TLSError, server_context
 
 
@@ -44,6 +44,14 @@ def _san(text: str) -> str:
 def _url(text: str) -> str:
     if not re.fullmatch(r"https?://[^/@?#\s]+", text):
         raise ValueError("should be http://HOST:PORT or https://HOST:PORT, without a path")
+    return text
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
     return text
 
 
@@ -198,6 +206,55 @@ class Routing(Section):
     least_share: Annotated[float, Field(ge=0, le=1)] = 0.1
 
 
+class ComplexityRule(Section):
+    """A sign of a hard question."""
+
+    pattern: Annotated[str, AfterValidator(_pattern)]
+    weight: float = 1.0
+
+
+class EdgePolicy(Section):
+    """What an edge sends to its center."""
+
+    models: list[Name] = []
+    prompt_characters: Count | None = None
+    complexity: list[ComplexityRule] = []
+    complexity_at_least: float = 1.0
+    queue: Count | None = None
+    mean_logprob: Annotated[float, Field(lt=0)] | None = None
+    logprob_tokens: Count = 32
+
+
+class EdgeTLS(Section):
+    """The edge's certificate, and the authority that signs the center's."""
+
+    ca: File
+    certificate: File
+    key: File
+    server_name: Name | None = None
+
+
+class Edge(Section):
+    """This gateway stands at an edge; where its center is."""
+
+    host: Name
+    port: Annotated[int, Field(ge=1, le=65535)]
+    tls: EdgeTLS
+    model: Name | None = None
+    connect_seconds: Seconds = 2.0
+    first_token_seconds: Seconds = 60.0
+    between_tokens_seconds: Seconds = 30.0
+    policy: EdgePolicy
+
+
+class Center(Section):
+    """This gateway is a center; where edges reach it."""
+
+    address: str = "0.0.0.0"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8443
+    tls: TLS
+
+
 class Metrics(Section):
     client_label: bool = False
     engine_seconds: Seconds = 5.0
@@ -236,6 +293,8 @@ class Config(Section):
     health: Health = Health()
     cache: Cache | None = None
     routing: Routing = Routing()
+    edge: Edge | None = None
+    center: Center | None = None
     metrics: Metrics = Metrics()
     log: Log = Log()
     audit: Audit | None = None
@@ -263,10 +322,16 @@ def _judge(document: Document, config: Config) -> None:
     """What no single key can tell: names that are there twice, what is named and not there, files that are missing."""
     listen = config.listen
     if listen.tls:
-        _judge_tls(document, listen.tls)
-    elif any(client.certificates for client in config.clients):
+        _judge_tls(document, listen.tls, ("listen", "tls"))
+    elif config.center is None and any(client.certificates for client in config.clients):
         document.mistake(("listen",), "clients are known by certificate, so 'tls' is needed here")
     _judge_extras(document, config)
+    if config.center is not None:
+        _judge_tls(document, config.center.tls, ("center", "tls"))
+        if config.center.tls.client_certificate != "required":
+            document.mistake(("center", "tls"), "edges are known by certificate: 'client_certificate: required'")
+    if config.edge is not None:
+        _judge_files(document, config.edge.tls, ("edge", "tls"))
     known: dict[str, int] = {}
     for index, model in enumerate(config.models):
         for name in (model.name, *model.aliases):
@@ -295,6 +360,8 @@ def _judge_extras(document: Document, config: Config) -> None:
     for place, wanted, package, extra in (
         (("cache", "shared"), shared, "redis", "redis"),
         (("tracing",), config.tracing is not None, "opentelemetry", "tracing"),
+        (("edge",), config.edge is not None, "grpclib", "edge"),
+        (("center",), config.center is not None, "grpclib", "edge"),
     ):
         if wanted and importlib.util.find_spec(package) is None:
             document.mistake(place, f"needs the package {package}: pip install 'wxruntime[{extra}]'")
@@ -302,20 +369,24 @@ def _judge_extras(document: Document, config: Config) -> None:
         document.mistake(("audit", "file"), f"{config.audit.file.absolute().parent} is no directory to write in")
 
 
-def _judge_tls(document: Document, tls: TLS) -> None:
-    place = ("listen", "tls")
+def _judge_tls(document: Document, tls: TLS, place: Place) -> None:
     if tls.client_certificate != "none" and tls.client_ca is None:
         document.mistake(place, "client certificates need 'client_ca', the authority that signs them")
     if tls.crl is not None and tls.client_ca is None:
         document.mistake((*place, "crl"), "a list of revoked certificates needs 'client_ca'")
-    missing = False
-    for key in ("certificate", "key", "client_ca", "crl"):
-        path: Path | None = getattr(tls, key)
-        if path is not None and not path.is_file():
-            missing = True
-            document.mistake((*place, key), f"there is no file {path}")
-    if not missing:
+    if _judge_files(document, tls, place):
         try:
             server_context(tls)
         except TLSError as error:
             document.mistake((*place, error.key), f"{error.key}: {error}")
+
+
+def _judge_files(document: Document, section: Section, place: Place) -> bool:
+    """Whether all files that a section names are there."""
+    fine = True
+    for key in type(section).model_fields:
+        path = getattr(section, key)
+        if isinstance(path, Path) and not path.is_file():
+            fine = False
+            document.mistake((*place, key), f"there is no file {path}")
+    return fine

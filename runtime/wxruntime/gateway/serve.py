@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wxruntime.document import DocumentError
 from wxruntime.gateway import config, tls
@@ -18,6 +19,9 @@ from wxruntime.gateway.health import LATE_LOOP_SECONDS
 from wxruntime.gateway.logs import Log, say, set_up
 from wxruntime.gateway.telemetry import Telemetry
 
+if TYPE_CHECKING:
+    from wxruntime.gateway.center import Center
+
 
 class Server:
     """A gateway with its sockets open."""
@@ -27,6 +31,7 @@ class Server:
         self.settings = config.read(path)
         self.gateway = Gateway(self.settings, [Log()])
         self.telemetry = Telemetry(self.settings, self.gateway)
+        self.center: Center | None = None
         self._loop = asyncio.get_running_loop()
         self._listeners: list[tuple[Listener, socket.socket, bool]] = []
         self._servers: list[asyncio.Server] = []
@@ -40,6 +45,12 @@ class Server:
             self._listen(listen.probes.address, listen.probes.port, secure=False)
         await self._serve()
         self.telemetry.start()
+        if self.settings.center is not None:
+            from wxruntime.gateway.center import Center
+
+            self.center = Center(self.settings.center, self.settings.requests, self.gateway)
+            await self.center.start()
+            say("serving edges", address=f"{self.settings.center.address}:{self.center.port}")
         for _, sock, secure in self._listeners:
             host, port = sock.getsockname()[:2]
             say("listening", address=f"{'https' if secure else 'http'}://{host}:{port}")
@@ -102,7 +113,7 @@ class Server:
         self.gateway.draining = True
         self._listeners[0][0].drain()
         end = self._loop.time() + self.settings.drain_seconds
-        while self._loop.time() < end and any(listener.answering for listener, _, _ in self._listeners):
+        while self._loop.time() < end and self._answering():
             self.gateway.health.tick()
             await asyncio.sleep(0.05)
         for server in self._servers:
@@ -110,10 +121,17 @@ class Server:
         for listener, _, _ in self._listeners:
             for connection in list(listener.connections):
                 connection.end_now()
+        if self.center is not None:
+            await self.center.close()
         self.gateway.health.close()
         await asyncio.sleep(0.1)  # what was said last goes out
         await self.gateway.close()
         await asyncio.to_thread(self.telemetry.close)
+
+    def _answering(self) -> int:
+        """Calls that are under way."""
+        edges = self.center.answering if self.center is not None else 0
+        return edges + sum(listener.answering for listener, _, _ in self._listeners)
 
     async def reload(self) -> None:
         """Read configuration, allowlist and certificates again. What is broken changes nothing and is told."""
@@ -124,14 +142,19 @@ class Server:
             self.gateway.observers.reloaded("config", str(error))
             return
         if _bound(settings) != _bound(self.settings):
-            say("address, port, probes and whether there is TLS change with the next start", level=logging.WARNING)
-            settings = settings.model_copy(update={"listen": self.settings.listen})
+            say(
+                "address, port, probes, center and whether there is TLS change with the next start",
+                level=logging.WARNING,
+            )
+            settings = settings.model_copy(update={"listen": self.settings.listen, "center": self.settings.center})
         self.settings = settings
         self.gateway.health.close()
         self.gateway.use(settings)
         if settings.listen.tls is not None:
             await self._serve()
             self._part_with_strangers(settings.listen.tls)
+        if self.center is not None:
+            self.center.reload()
         self.gateway.observers.reloaded("config", None)
 
     def _part_with_strangers(self, settings: config.TLS) -> None:
@@ -146,7 +169,10 @@ class Server:
     def _seen(self) -> dict[Path, tuple[int, int, int]]:
         """The files that matter, and by what a change of them is seen."""
         files = [self._path]
-        if (secure := self.settings.listen.tls) is not None:
+        center = self.settings.center
+        for secure in (self.settings.listen.tls, center.tls if center is not None else None):
+            if secure is None:
+                continue
             files += [each for each in (secure.certificate, secure.key, secure.client_ca, secure.crl) if each]
         seen = {}
         for file in files:
@@ -160,7 +186,7 @@ class Server:
 
 def _bound(settings: config.Config) -> tuple[object, ...]:
     listen = settings.listen
-    return listen.address, listen.port, listen.probes, listen.tls is None
+    return listen.address, listen.port, listen.probes, listen.tls is None, settings.center
 
 
 async def main(path: Path) -> None:
