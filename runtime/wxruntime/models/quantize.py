@@ -11,7 +11,7 @@ import logging
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +23,7 @@ from wxruntime.models.errors import ModelError
 from wxruntime.models.manifest import NOT_LISTED, describe, manifest_digest, write_manifest
 from wxruntime.models.packing import pack
 from wxruntime.models.precision import GROUPS, Precision
+from wxruntime.models.report import Sizes
 from wxruntime.models.rounding import Rounded, round_weight
 from wxruntime.models.shards import INDEX, SHARD_BYTES, ShardWriter, placed, size_on_disk, tensors
 from wxruntime.models.tree import regular_files
@@ -36,16 +37,6 @@ ROUNDED = re.compile(
 WHOLE = {torch.bfloat16, torch.float16, torch.float32}
 
 Rounder = Callable[[str, torch.Tensor], Rounded]
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """Bytes, before and after. rounded: of the weights that were rounded, with their scales; files: of all weights."""
-
-    rounded_before: int
-    rounded_after: int
-    files_before: int
-    files_after: int
 
 
 def quantize(

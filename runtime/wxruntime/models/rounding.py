@@ -30,12 +30,10 @@ class Rounded:
     scale: torch.Tensor
 
 
-def round_weight(
-    weight: torch.Tensor, precision: Precision, group: int | None, importance: torch.Tensor | None = None
-) -> Rounded:
-    """weight: (out, in). importance: (in,), how much an error in each column counts; None is all alike."""
+def round_weight(weight: torch.Tensor, precision: Precision, group: int | None, *, search: bool = True) -> Rounded:
+    """weight: (out, in). Without `search` the largest weight gives the scale."""
     rows = max(1, PIECE // weight.shape[1])
-    scales = [find_scale(piece, precision, group, importance) for piece in weight.split(rows)]
+    scales = [find_scale(piece, precision, group, search=search) for piece in weight.split(rows)]
     scale = torch.cat(scales)
     values = torch.cat(
         [to_values(piece, part, precision) for piece, part in zip(weight.split(rows), scale.split(rows), strict=True)]
@@ -44,16 +42,24 @@ def round_weight(
 
 
 def find_scale(
-    weight: torch.Tensor, precision: Precision, group: int | None, importance: torch.Tensor | None = None
+    weight: torch.Tensor,
+    precision: Precision,
+    group: int | None,
+    importance: torch.Tensor | None = None,
+    *,
+    search: bool = True,
 ) -> torch.Tensor:
-    """(out, groups), of the weight's type: of all in SHRINK the one with the least squared error."""
+    """(out, groups), of the weight's type: of all in SHRINK the one with the least squared error.
+
+    importance: (in,), how much an error in each column counts; None is all alike.
+    """
     grouped = weight.float().unflatten(1, (-1, group or weight.shape[1]))
     counts = None if importance is None else importance.float().unflatten(0, (-1, group or weight.shape[1]))
     largest = grouped.abs().amax(dim=-1)
     middle = (precision.highest - precision.lowest) / 2
     best = torch.full_like(largest, torch.inf)
     found = torch.empty(largest.shape, dtype=weight.dtype, device=weight.device)
-    for part in SHRINK[precision.name]:
+    for part in SHRINK[precision.name] if search else (1.0,):
         scale = (largest * (part / middle)).clamp(min=SMALLEST).to(weight.dtype)
         used = scale.float().clamp(min=torch.finfo(torch.float32).tiny).unsqueeze(-1)
         error = (_level(grouped / used, precision) * used - grouped).square()

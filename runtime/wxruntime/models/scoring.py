@@ -1,0 +1,140 @@
+"""How likely a model in this process finds texts: the one thing that perplexity and multiple choice are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch.nn.functional import cross_entropy
+
+from wxruntime.models.errors import ModelError
+from wxruntime.models.loading import load_model
+from wxruntime.models.precision import Precision
+from wxruntime.models.quantize import ROUNDED
+from wxruntime.models.rounding import round_activations
+
+BATCH_TOKENS = 8192  # of logits in memory at once: 3.4 GB in float32 with ERNIE's vocabulary, so fewer on a CPU
+BATCH_TOKENS_CPU = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class TextScore:
+    """loss: the mean of -ln likelihood over all tokens but the first. likeliest: the model's first choice for each.
+    right: how many of those were the token that came."""
+
+    loss: float
+    right: int
+    likeliest: torch.Tensor
+
+    @property
+    def tokens(self) -> int:
+        return len(self.likeliest)
+
+    @property
+    def perplexity(self) -> float:
+        return float(torch.tensor(self.loss, dtype=torch.float64).exp())
+
+
+class Scorer:
+    """A loaded checkpoint. With `precision` the inputs of layers are rounded as vLLM's kernels round them."""
+
+    def __init__(self, directory: Path, device: str = "auto", precision: Precision | None = None) -> None:
+        self.device = torch.device(_device(device))
+        dtype = "auto" if self.device.type == "cuda" else torch.float32
+        self.model = load_model(directory, dtype).to(self.device)
+        self.tokenizer = read_tokenizer(directory)
+        self._batch = BATCH_TOKENS if self.device.type == "cuda" else BATCH_TOKENS_CPU
+        if precision is not None and precision.activations:
+            round_inputs(self.model, precision)
+
+    @torch.inference_mode()
+    def score_text(self, ids: Sequence[int], window: int) -> TextScore:
+        """Windows of `window` tokens, each half over the one before: a token is scored once, with at least half a
+        window before it, save in the first window."""
+        loss, right, likeliest = 0.0, 0, []
+        for inputs, scored in _windows(ids, window, max(1, self._batch // window)):
+            tokens = torch.tensor(inputs, device=self.device)
+            logits = self.model(input_ids=tokens, use_cache=False, logits_to_keep=scored + 1).logits[:, :-1].float()
+            truth = tokens[:, -scored:]
+            loss += cross_entropy(logits.flatten(0, 1), truth.flatten(), reduction="sum").item()
+            choices = logits.argmax(dim=-1)
+            right += int((choices == truth).sum())
+            likeliest.append(choices.flatten().int().cpu())
+        together = torch.cat(likeliest)
+        return TextScore(loss / len(together), right, together)
+
+    @torch.inference_mode()
+    def likelihoods(self, context: str, continuations: Sequence[str]) -> list[float]:
+        """ln likelihood of each continuation after `context`."""
+        start = self.tokenizer.encode(context).ids
+        rows = [self.tokenizer.encode(context + text).ids for text in continuations]
+        longest = max(map(len, rows))
+        tokens = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=self.device)
+        keep = longest - len(start) + 1
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=self.device)
+        logits = self.model(input_ids=tokens, attention_mask=mask, use_cache=False, logits_to_keep=keep).logits
+        told = logits[:, :-1].float().log_softmax(dim=-1)
+        return [
+            float(sum(told[number, at - len(start), row[at]] for at in range(len(start), len(row))))
+            for number, row in enumerate(rows)
+        ]
+
+
+def read_tokenizer(directory: Path) -> Tokenizer:
+    """Raise ModelError where there is no tokenizer.json."""
+    try:
+        return Tokenizer.from_file(str(directory / "tokenizer.json"))
+    except Exception as error:  # tokenizers raises nothing finer
+        raise ModelError(f"the tokenizer cannot be read: {error}", where=directory / "tokenizer.json") from None
+
+
+def read_ids(path: Path, tokenizer: Tokenizer, most: int) -> list[int]:
+    """The first `most` tokens of a text file. Raise ModelError for one that is no text or too short."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(8 * most)  # a token is seldom more than eight characters
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"this text cannot be read: {error}", where=path, fix="name a file in UTF-8") from None
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids[:most]
+    if len(ids) < 64:
+        raise ModelError(f"this text has {len(ids)} tokens", where=path, fix="name a text of some thousand tokens")
+    return ids
+
+
+def round_inputs(model: torch.nn.Module, precision: Precision) -> None:
+    """Let every rounded layer see what is left of its inputs. In a mixture of experts the inputs of the experts'
+    second product are inside one operation and stay as they are."""
+
+    def hook(_: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return (round_activations(arguments[0], precision), *arguments[1:])
+
+    for name, module in model.named_modules():
+        if ROUNDED.fullmatch(f"{name}.weight") or name.endswith(".mlp.experts"):
+            module.register_forward_pre_hook(hook)
+
+
+def _windows(ids: Sequence[int], window: int, batch: int) -> Iterator[tuple[list[list[int]], int]]:
+    """Rows of equal length, and how many tokens at the end of each are to be scored."""
+    first = list(ids[:window])
+    yield [first], len(first) - 1
+    step = window // 2
+    rows = []
+    for end in range(window + step, len(ids) + 1, step):
+        rows.append(list(ids[end - window : end]))
+        if len(rows) == batch:
+            yield rows, step
+            rows = []
+    if rows:
+        yield rows, step
+    left = (len(ids) - window) % step if len(ids) > window else 0
+    if left:
+        yield [list(ids[-window:])], left
+
+
+def _device(wanted: str) -> str:
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ModelError("PyTorch sees no CUDA device", fix="use --device cpu")
+    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
