@@ -50,10 +50,11 @@ def write_profile(folder: Path, changes: Mapping[str, Any]) -> Path:
 
 
 def write_model(folder: Path, changes: Mapping[str, Any], weights: list[str]) -> Path:
-    """A directory with a config.json and the header of a safetensors file."""
+    """A directory with a config.json, the header of a safetensors file, and a tokenizer of one token."""
     directory = folder / "tiny"
     directory.mkdir()
     (directory / "config.json").write_text(json.dumps({**CONFIG, **changes}), encoding="utf-8")
+    (directory / "tokenizer.json").write_text('{"added_tokens": [{"id": 2, "content": "</s>"}]}', encoding="utf-8")
     header = json.dumps({name: {"dtype": "BF16", "shape": [0], "data_offsets": [0, 0]} for name in weights}).encode()
     (directory / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
     return directory

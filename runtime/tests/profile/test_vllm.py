@@ -64,7 +64,7 @@ def served(vllm: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) ->
     changes = {
         "precision": "fp32", "model": str(model), "host": "127.0.0.1", "port": port, "max_model_len": 1024,
         "max_num_seqs": 4, "max_num_batched_tokens": 1024, "queue": {"requests": 8}, "api_key_file": str(key),
-        "served_names": ["ernie", "ernie-4.5"], "reasoning_parser": "ernie45", "tool_parser": "ernie45",
+        "served_names": ["ernie", "ernie-4.5"],
         "drain_seconds": 20, "arguments": {"enforce-eager": True, "seed": 0},
         "environment": {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"},
     }  # fmt: skip

@@ -13,6 +13,7 @@ from wxruntime.sizing import Shape
 
 # vLLM's ernie_mtp makes a predictor of this family only (config/speculative.py of 0.32.0).
 MTP_FAMILY = "ernie4_5_moe"
+THINKS, CALLS = ("<think>", "</think>"), ("<tool_call>", "</tool_call>")
 # onnxruntime-genai's builder goes by this name of the dense models' class (0.13.0 and later).
 ONNX_CLASS = "Ernie4_5ForCausalLM"
 
@@ -28,6 +29,7 @@ def against_model(profile: Profile, model: Model) -> Iterator[Finding]:
         yield wrong("load.tokens", f"{profile.load.tokens} tokens, {shape.name} was made for {shape.max_context}")
     if profile.speculative and profile.engine == "vllm":
         yield from _mtp(model)
+    yield from _parsers(profile, model)
 
 
 def _family(profile: Profile, model: Model) -> Iterator[Finding]:
@@ -70,6 +72,16 @@ def _mtp(model: Model) -> Iterator[Finding]:
         yield wrong("speculative", f"{shape.name} has no MTP layer: its config.json lacks num_nextn_predict_layers")
     elif model.weights is not None and not any("mtp_" in name for name in model.weights):
         yield wrong("speculative", f"{shape.name} has no weights for MTP (none is called mtp_...), though it says so")
+
+
+def _parsers(profile: Profile, model: Model) -> Iterator[Finding]:
+    """Both go by tokens that only models have which think aloud (vLLM 0.32.0 does not start without the first two)."""
+    if model.special is None:
+        return
+    for key, wanted in (("reasoning_parser", THINKS), ("tool_parser", CALLS)):
+        absent = [token for token in wanted if token not in model.special]
+        if getattr(profile, key) and absent:
+            yield wrong(key, f"the tokenizer of {model.shape.name} has no {' and '.join(absent)}; leave it out")
 
 
 def choice(profile: Profile, precision: Precision, model: Model) -> Choice | Finding:

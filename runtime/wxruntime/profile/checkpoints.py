@@ -25,7 +25,7 @@ class Model:
     """A checkpoint, or, without `directory`, a model that is known by its name only.
 
     quantized: the precision of its linear weights, where they are quantized; format: its quant_method.
-    weights: names of its tensors; None where the files do not tell.
+    weights: names of its tensors; special: tokens of its tokenizer that are no text. None where the files do not tell.
     """
 
     shape: Shape
@@ -35,6 +35,7 @@ class Model:
     format: str = ""
     mtp_layers: int = 0
     weights: frozenset[str] | None = None
+    special: frozenset[str] | None = None
 
 
 def look(name: str) -> Model:
@@ -67,6 +68,7 @@ def _from(directory: Path) -> Model:
         str(quantization.get("quant_method") or ""),
         int(config.get("num_nextn_predict_layers") or 0),
         _weights(directory),
+        _special(directory),
     )
 
 
@@ -98,6 +100,18 @@ def _quantized(raw: Mapping[str, Any]) -> Precision | None:
     if bits == 8 or "int8" in told or raw.get("load_in_8bit"):
         return "int8"
     return "fp8" if "float8" in told else None
+
+
+def _special(directory: Path) -> frozenset[str] | None:
+    """Tokens like <think>: added to the vocabulary, or in it from the beginning."""
+    tokenizer = directory / "tokenizer.json"
+    if not tokenizer.is_file():
+        return None
+    raw = _object(tokenizer)
+    added = {str(each.get("content")) for each in raw.get("added_tokens") or [] if isinstance(each, dict)}
+    vocabulary = (raw.get("model") or {}).get("vocab") or {}
+    names = vocabulary if isinstance(vocabulary, dict) else (each[0] for each in vocabulary)
+    return frozenset(added | {name for name in names if name.startswith("<") and name.endswith(">")})
 
 
 def _weights(directory: Path) -> frozenset[str] | None:
