@@ -1,6 +1,6 @@
 """An engine of fixed speed, without a model: a raw asyncio server that answers as OpenAI's API does.
 
-    python bench/mock.py --port 8000 --tokens 8 --first 0.02 --between 0.005
+    python bench/mock.py --port 8000 --tokens 8 --first 0.02 --between 0.005 [--read 100000 --pool 400000]
 
 What a request asks for in its `model` overrides nothing; these fields of its own in the body do:
 {"mock": {"tokens": N, "first": S, "between": S, "cut_after": N, "status": N}}.
@@ -15,6 +15,7 @@ import time
 from typing import Any, cast
 
 import httptools
+from prefill import Prefill
 
 
 class Engine(asyncio.Protocol):
@@ -67,6 +68,8 @@ class Engine(asyncio.Protocol):
                 return
             limit = asked.get("max_tokens") or asked.get("max_completion_tokens") or told["tokens"]
             tokens = min(told["tokens"], limit)
+            if self._options.prefill is not None:
+                await self._options.prefill.read(asked, self._seen)
             await asyncio.sleep(told["first"])
             if asked.get("stream"):
                 await self._stream(asked, tokens, told)
@@ -149,7 +152,7 @@ def usage(tokens: int) -> dict[str, int]:
 
 
 async def serve(options: argparse.Namespace) -> None:
-    seen = {"requests": 0, "cancelled": 0, "running": 0, "started": time.time()}
+    seen = {"requests": 0, "cancelled": 0, "running": 0, "asked": 0, "found": 0, "started": time.time()}
     server = await asyncio.get_running_loop().create_server(lambda: Engine(options, seen), options.host, options.port)
     print(f"listening on {server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
@@ -165,7 +168,10 @@ def main() -> None:
     parser.add_argument("--between", type=float, default=0.0, help="seconds between tokens")
     parser.add_argument("--status", type=int, default=0, help="answer every request with this error")
     parser.add_argument("--fixed", type=int, default=0, help="answer every request with this many bytes, at once")
+    parser.add_argument("--read", type=float, default=0, help="characters of a prompt read in a second; 0: no time")
+    parser.add_argument("--pool", type=int, default=0, help="characters of prompts that its prefix cache holds")
     options = parser.parse_args()
+    options.prefill = Prefill(options.read, options.pool) if options.read else None
     if options.fixed:
         text = "x" * max(0, options.fixed - 170)
         body = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -121,7 +122,7 @@ def edge(center: Center, mean_logprob: float = -1.0, tokens: int = 4) -> Edge:
     made.settings = config.Edge.model_validate(settings)
     made.policy = Policy(made.settings.policy)
     made.center = center  # type: ignore[assignment]
-    made.answered, made.unsure = __import__("collections").Counter(), 0
+    made.answered, made.unsure = Counter(), 0
     made._waiting = lambda _: 0
     return made
 

@@ -25,7 +25,7 @@ from wxruntime.gateway.models import Models
 from wxruntime.gateway.pipeline import Observer, Observers, Picker, Stage, chain
 from wxruntime.gateway.prefix_picker import PrefixPicker
 from wxruntime.gateway.relay import Relay
-from wxruntime.gateway.replica import LeastBusy, Replica
+from wxruntime.gateway.replica import LeastBusy, Replica, RoundRobin
 from wxruntime.gateway.response_cache import ResponseCache
 from wxruntime.gateway.usage_asked import ask_for_usage
 
@@ -94,8 +94,8 @@ class Gateway:
         if self._own_picker is not None:
             return
         before = self.picker
-        if settings.policy == "least_busy":
-            self.picker = LeastBusy()
+        if settings.policy != "prefix":
+            self.picker = LeastBusy() if settings.policy == "least_busy" else RoundRobin()
         elif not isinstance(before, PrefixPicker) or before.settings != settings:
             self.picker = PrefixPicker(settings)
         if isinstance(before, PrefixPicker) and before is not self.picker:

@@ -199,9 +199,9 @@ class Cache(Section):
 class Routing(Section):
     """Which of a model's replicas a call goes to."""
 
-    policy: Literal["prefix", "least_busy"] = "prefix"
+    policy: Literal["prefix", "least_busy", "round_robin"] = "prefix"
     characters_per_replica: Count = 8_000_000
-    absolute: Count = 8
+    absolute: Count = 4
     relative: Annotated[float, Field(ge=1)] = 1.5
     least_share: Annotated[float, Field(ge=0, le=1)] = 0.1
 

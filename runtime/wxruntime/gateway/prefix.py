@@ -31,7 +31,7 @@ class Balance:
     least_share: a prefix that is a smaller share of the prompt does not decide where it goes.
     """
 
-    absolute: int = 8
+    absolute: int = 4
     relative: float = 1.5
     least_share: float = 0.1
 

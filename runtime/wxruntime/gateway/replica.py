@@ -94,6 +94,20 @@ class LeastBusy:
         pass
 
 
+class RoundRobin:
+    """The picker that looks at nothing: each in its turn."""
+
+    def __init__(self) -> None:
+        self._turn = 0
+
+    def pick(self, call: Call, among: Sequence[Replica]) -> Replica:
+        self._turn += 1
+        return among[self._turn % len(among)]
+
+    def routed(self, call: Call, replica: Replica) -> None:
+        pass
+
+
 def _context(settings: config.UpstreamTLS | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(settings.ca) if settings and settings.ca else None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
