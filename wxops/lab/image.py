@@ -34,7 +34,7 @@ LIBRARIES = f"{NAME}-libraries"
 BASE_PACKAGES = "python3,python3-venv,ca-certificates"
 BASE_WITHOUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
 # In a build's context: the Dockerfile's own ignore list keeps out the rest.
-SOURCES = ("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "wxruntime/**/*.py")
+SOURCES = ("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "wxruntime/**/*.py", "wxruntime/**/*.yaml")
 REVISION = 1  # raise it when the way of building changes: the rest of the recipe notices its own changes
 
 

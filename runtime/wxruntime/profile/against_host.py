@@ -25,8 +25,6 @@ def against_host(profile: Profile, host: Host) -> Iterator[Finding]:
             )
         elif profile.engine == "vllm":
             yield doubtful("engine", f"{host.name} has no GPU that works: only a vLLM built for CPUs serves there")
-        if profile.gpus > 1 and about.gpu_needed is False and profile.engine != "vllm":
-            yield wrong("tensor_parallel", f"{host.name} has no GPU")
         return
     yield from _count(profile, host, gpus)
     yield from _capability(profile, gpus)
