@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.util
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,8 +16,9 @@ import yaml
 
 from wxruntime.gateway.serve import Server
 
-_file = Path(__file__).parents[2] / "bench" / "mock.py"
-_spec = importlib.util.spec_from_file_location("mock_engine", _file)
+_bench = Path(__file__).parents[2] / "bench"
+sys.path.append(str(_bench))  # for what it imports itself
+_spec = importlib.util.spec_from_file_location("mock_engine", _bench / "mock.py")
 assert _spec is not None and _spec.loader is not None
 mock_engine = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(mock_engine)
@@ -30,7 +32,7 @@ class MockEngine:
     """bench/mock.py, listening."""
 
     def __init__(self, **options: Any) -> None:
-        standard = {"name": "mock", "tokens": 4, "first": 0.0, "between": 0.0, "fixed": 0}
+        standard = {"name": "mock", "tokens": 4, "first": 0.0, "between": 0.0, "fixed": 0, "prefill": None}
         self.options = argparse.Namespace(**(standard | options))
         self.seen: dict[str, Any] = {"requests": 0, "cancelled": 0, "running": 0, "started": 0.0}
         self.url = ""
