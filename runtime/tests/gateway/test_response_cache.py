@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from calls import Engine, call, events, header, read, whole
 
-from wxruntime.gateway.exchange import Call, Refusal
+from wxruntime.gateway.exchange import Answer, Call, Refusal
 from wxruntime.gateway.memory import Memory
 from wxruntime.gateway.recorded import Recorded
 from wxruntime.gateway.response_cache import ResponseCache
@@ -80,6 +80,15 @@ async def test_an_omitted_temperature_is_not_zero() -> None:
     for _ in range(2):
         assert (await asked(cache, engine, temperature=...))[0] == "BYPASS"
     assert len(engine.calls) == 2
+
+
+@in_loop
+async def test_a_temperature_behind_an_escape_is_seen() -> None:
+    cache, engine = made(), Engine()
+    for expected in ("MISS", "HIT"):
+        one = call()
+        one.body = one.body.replace(b'"temperature"', b'"\\u0074emperature"')
+        assert header(await cache(one, engine), "x-cache") == expected
 
 
 @in_loop
@@ -366,6 +375,17 @@ async def test_memory_is_within_its_bound_whatever_is_recorded_at_once() -> None
     said = await asyncio.gather(*(ask(at) for at in range(12)))
     assert set(said) == {b"".join(events(*engines[0].texts, usage=False))}
     assert 0 < most <= 20_000
+
+
+@in_loop
+async def test_what_a_cache_behind_this_one_says_is_not_passed_on() -> None:
+    async def center(call: Call) -> Answer:
+        return Answer(200, [(b"x-cache", b"HIT")], whole())
+
+    for fields in ({}, {"temperature": 1}):
+        answer = await made()(call(**fields), center)
+        assert [value for name, value in answer.headers if name == b"x-cache"] != [b"HIT"]
+        assert len([name for name, _ in answer.headers if name == b"x-cache"]) == 1
 
 
 @in_loop

@@ -45,6 +45,7 @@ class Center:
             ssl_target_name_override=settings.tls.server_name,
         )
         self._channel = Channel(settings.host, settings.port, ssl=context(settings.tls), config=lines)
+        self._ending = set[asyncio.Future[None]]()
         self._method = UnaryStreamMethod(self._channel, METHOD, Ask, Piece)
 
     @property
@@ -96,6 +97,7 @@ class Center:
         if head.cache:
             headers.append((b"x-cache", head.cache.encode()))
         if head.content_type.startswith("text/event-stream"):
+            call.endings.append(lambda: self._end(pieces))  # a stream may be dropped before anybody reads it
             return Answer(head.status, headers, stream=self._events(call, pieces))
         body = b"".join([piece.data async for piece in pieces])
         call.first_byte = call.last_byte = time.monotonic()
@@ -122,6 +124,11 @@ class Center:
             yield usage.border + error_event(502, "center", f"the center's answer broke off: {error}")
         finally:
             await pieces.aclose()
+
+    def _end(self, pieces: AsyncGenerator[Piece, None]) -> None:
+        task = asyncio.ensure_future(pieces.aclose())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     def _changed(self, before: State, after: State) -> None:
         level = logging.INFO if after == "closed" else logging.WARNING

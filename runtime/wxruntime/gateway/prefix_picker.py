@@ -38,6 +38,8 @@ class PrefixPicker(Observer):
         return next(each for each in among if each.url == choice.replica)
 
     def routed(self, call: Call, replica: Replica) -> None:
+        if self._last[0] is not call:
+            return  # there was no choice, so there is nothing to learn for the next one
         pieces = self._chain(call)
         self.asked += len(pieces)
         self.found += self.router.held(pieces, replica.url)

@@ -70,6 +70,7 @@ class Wishes:
         )
 
 
+_SAID = re.compile(rb'"temperature"|"seed"|\\u')  # or an escape, behind which either may hide
 _WISHES = frozenset({b"cache-control", b"x-cache"})
 NO_WISHES = Wishes()
 
@@ -128,7 +129,7 @@ class ResponseCache:
         if slot is None:
             self._note(call, "bypass")
             answer = await proceed(call)
-            answer.headers = [*answer.headers, _label(call)]
+            answer.headers = [*_without(answer.headers, b"x-cache"), _label(call)]
             return answer
         if not wishes.no_cache:
             if (found := self._find(slot, wishes)) is not None:
@@ -141,6 +142,8 @@ class ResponseCache:
     def _slot(self, call: Call, wishes: Wishes) -> bytes | None:
         if wishes.no_store:
             return None
+        if call.route != "embedding" and not wishes.insisted and not _SAID.search(call.body):
+            return None  # most requests: not deterministic, which is seen without reading them
         try:
             asked = key.parse(call.body)
             key.judge(asked, embedding=call.route == "embedding", insisted=wishes.insisted)
@@ -210,7 +213,7 @@ class ResponseCache:
             flight.leave(seat)
             return self._replay(call, flight.found)
         self._note(call, result)
-        headers = [each for each in answer.headers if each[0] != b"x-request-id"]
+        headers = _without(answer.headers, b"x-request-id", b"x-cache")
         headers += [(b"x-request-id", call.id.encode()), _label(call)]
         if call.streaming and not answer.body:
             return Answer(answer.status, headers, stream=flight.stream(seat, usage=wants_usage(call.asked)))
@@ -239,6 +242,10 @@ class ResponseCache:
     def _note(self, call: Call, result: Result) -> None:
         call.cache = {"hit": "HIT", "joined": "HIT", "miss": "MISS", "bypass": "BYPASS"}[result]
         self.results[call.model, result] += 1
+
+
+def _without(headers: Headers, *names: bytes) -> Headers:
+    return [each for each in headers if each[0] not in names]
 
 
 def _label(call: Call) -> tuple[bytes, bytes]:

@@ -57,7 +57,9 @@ async def _without_usage(stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[
     splitter = Splitter()
     async with aclosing(stream):
         async for piece in stream:
-            if kept := b"".join(each for each in splitter.feed(piece) if not is_usage(each)):
+            if not splitter.held and piece.endswith(b"\n\n") and b'"usage"' not in piece:
+                yield piece  # nearly all: whole events, and none of them it
+            elif kept := b"".join(each for each in splitter.feed(piece) if not is_usage(each)):
                 yield kept
     if rest := splitter.end():
         yield rest
