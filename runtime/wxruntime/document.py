@@ -132,7 +132,12 @@ def unknown(name: str, known: list[str]) -> str:
 def said(place: Place, message: str, given: Any) -> str:
     message = message.removeprefix("Value error, ").removeprefix("Input ")
     name = f"{place[-1]!r} " if place and isinstance(place[-1], str) else ""
-    shown = f" (it is {given!r})" if isinstance(given, str | int | float | bool) and len(str(given)) < 60 else ""
+    secret = "api_keys" in place  # somebody may have put the key itself there
+    shown = (
+        f" (it is {given!r})"
+        if not secret and isinstance(given, str | int | float | bool) and len(str(given)) < 60
+        else ""
+    )
     return f"{name}{message}{shown}"
 
 

@@ -37,8 +37,8 @@ def until(true: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
 class Engine:
     """bench/mock.py: an engine that takes as long as it is told."""
 
-    def __init__(self, port: int = 0, **options: Any) -> None:
-        self.options = options
+    def __init__(self, port: int = 0, replica: dict[str, Any] | None = None, **options: Any) -> None:
+        self.options, self.replica = options, replica or {}
         self.port = port
         self.start()
 
@@ -145,7 +145,7 @@ class Gateway:
 
 
 def model(*engines: Engine, emergency: list[Engine] | None = None, **fields: Any) -> dict[str, Any]:
-    replicas = [{"url": engine.url, **engine.options.get("replica", {})} for engine in engines]
+    replicas = [{"url": engine.url, **engine.replica} for engine in engines]
     made: dict[str, Any] = {"name": "m", "replicas": replicas, **fields}
     if emergency:
         made["emergency"] = [{"url": engine.url, "served_name": "small"} for engine in emergency]

@@ -22,7 +22,7 @@ from running import MockEngine, running, settings
 from test_response_cache import in_loop
 
 from wxruntime.document import DocumentError
-from wxruntime.gateway import config
+from wxruntime.gateway import config_file
 from wxruntime.gateway.audit_log import AuditLog
 from wxruntime.gateway.call_log import JsonLines
 from wxruntime.gateway.engine_load import EngineLoad
@@ -302,4 +302,4 @@ def test_a_place_that_cannot_be_written_is_a_mistake_with_its_line(tmp_path: Pat
     with path.open("a") as file:
         file.write("audit: {file: /nowhere/audit.jsonl}\n")
     with pytest.raises(DocumentError, match=r"gateway.yaml:\d+:\d+: /nowhere is no directory to write in"):
-        config.read(path)
+        config_file.read(path)

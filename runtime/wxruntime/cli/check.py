@@ -60,7 +60,7 @@ def _kind(file: Path) -> str:
 
 def _gateway(file: Path) -> None:
     from wxruntime.document import DocumentError
-    from wxruntime.gateway.config import check as checked
+    from wxruntime.gateway.config_file import check as checked
 
     try:
         click.echo(checked(file))

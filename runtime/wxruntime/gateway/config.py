@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import ipaddress
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-
-from wxruntime.document import Document, Place, unknown
-from wxruntime.gateway.tls import TLSError, server_context
 
 
 class Section(BaseModel):
@@ -300,93 +295,3 @@ class Config(Section):
     audit: Audit | None = None
     tracing: Tracing | None = None
     drain_seconds: Seconds = 30.0
-
-
-def read(path: Path) -> Config:
-    """The settings in `path`; a DocumentError with every mistake otherwise."""
-    document = Document(path)
-    config = document.into(Config)
-    _judge(document, config)
-    document.done()
-    return config
-
-
-def check(path: Path) -> str:
-    """For `wxruntime check`: a sentence about a good file, a DocumentError about a bad one."""
-    config = read(path)
-    clients, models = len(config.clients), len(config.models)
-    return f"{path}: a gateway for {models} model(s) and {clients} client(s)"
-
-
-def _judge(document: Document, config: Config) -> None:
-    """What no single key can tell: names that are there twice, what is named and not there, files that are missing."""
-    listen = config.listen
-    if listen.tls:
-        _judge_tls(document, listen.tls, ("listen", "tls"))
-    elif config.center is None and any(client.certificates for client in config.clients):
-        document.mistake(("listen",), "clients are known by certificate, so 'tls' is needed here")
-    _judge_extras(document, config)
-    if config.center is not None:
-        _judge_tls(document, config.center.tls, ("center", "tls"))
-        if config.center.tls.client_certificate != "required":
-            document.mistake(("center", "tls"), "edges are known by certificate: 'client_certificate: required'")
-    if config.edge is not None:
-        _judge_files(document, config.edge.tls, ("edge", "tls"))
-    known: dict[str, int] = {}
-    for index, model in enumerate(config.models):
-        for name in (model.name, *model.aliases):
-            if name in known:
-                document.mistake(("models", index), f"the name {name!r} is that of models[{known[name]}], too")
-            known[name] = index
-    names: set[str] = set()
-    for index, client in enumerate(config.clients):
-        place = ("clients", index)
-        if client.name in names:
-            document.mistake((*place, "name"), f"the client {client.name!r} is here twice")
-        names.add(client.name)
-        if not (client.certificates or client.api_keys or client.networks):
-            document.mistake(place, "by what is this client known? Give 'certificates', 'api_keys' or 'networks'")
-        for at, certificate in enumerate(client.certificates):
-            if certificate.subject is None and certificate.san is None:
-                document.mistake((*place, "certificates", at), "give 'subject', 'san' or both")
-        for at, wanted in enumerate(client.models):
-            if wanted != "*" and wanted not in known:
-                document.mistake((*place, "models", at), unknown(wanted, list(known)))
-
-
-def _judge_extras(document: Document, config: Config) -> None:
-    """What needs a package that a gateway may do without, or a place to write."""
-    shared = config.cache is not None and config.cache.shared is not None
-    for place, wanted, package, extra in (
-        (("cache", "shared"), shared, "redis", "redis"),
-        (("tracing",), config.tracing is not None, "opentelemetry", "tracing"),
-        (("edge",), config.edge is not None, "grpclib", "edge"),
-        (("center",), config.center is not None, "grpclib", "edge"),
-    ):
-        if wanted and importlib.util.find_spec(package) is None:
-            document.mistake(place, f"needs the package {package}: pip install 'wxruntime[{extra}]'")
-    if config.audit is not None and not os.access(config.audit.file.absolute().parent, os.W_OK):
-        document.mistake(("audit", "file"), f"{config.audit.file.absolute().parent} is no directory to write in")
-
-
-def _judge_tls(document: Document, tls: TLS, place: Place) -> None:
-    if tls.client_certificate != "none" and tls.client_ca is None:
-        document.mistake(place, "client certificates need 'client_ca', the authority that signs them")
-    if tls.crl is not None and tls.client_ca is None:
-        document.mistake((*place, "crl"), "a list of revoked certificates needs 'client_ca'")
-    if _judge_files(document, tls, place):
-        try:
-            server_context(tls)
-        except TLSError as error:
-            document.mistake((*place, error.key), f"{error.key}: {error}")
-
-
-def _judge_files(document: Document, section: Section, place: Place) -> bool:
-    """Whether all files that a section names are there."""
-    fine = True
-    for key in type(section).model_fields:
-        path = getattr(section, key)
-        if isinstance(path, Path) and not path.is_file():
-            fine = False
-            document.mistake((*place, key), f"there is no file {path}")
-    return fine

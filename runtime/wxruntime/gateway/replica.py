@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from wxruntime.gateway import config
 from wxruntime.gateway.breaker import Breaker, State
 from wxruntime.gateway.exchange import Call
 from wxruntime.gateway.pipeline import Observer
+from wxruntime.gateway.tls import client_context
 from wxruntime.gateway.upstream import Pool
 
 
@@ -33,7 +33,7 @@ class Replica:
         parts = urlsplit(settings.url)
         self._host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        context = _context(settings.tls) if parts.scheme == "https" else None
+        context = client_context(settings.tls) if parts.scheme == "https" else None
         upstream = whole.upstream
         self.pool = Pool(
             self._host, port, context, upstream.connect_seconds, upstream.idle_seconds, upstream.answer_bytes
@@ -106,11 +106,3 @@ class RoundRobin:
 
     def routed(self, call: Call, replica: Replica) -> None:
         pass
-
-
-def _context(settings: config.UpstreamTLS | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(settings.ca) if settings and settings.ca else None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if settings and settings.certificate:
-        context.load_cert_chain(settings.certificate, settings.key)
-    return context

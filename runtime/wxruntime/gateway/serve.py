@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wxruntime.document import DocumentError
-from wxruntime.gateway import config, tls
+from wxruntime.gateway import config, config_file, tls
 from wxruntime.gateway.allowlist import Peer
 from wxruntime.gateway.app import Gateway
 from wxruntime.gateway.connection import Listener
@@ -28,7 +28,7 @@ class Server:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.settings = config.read(path)
+        self.settings = config_file.read(path)
         self.gateway = Gateway(self.settings, [Log()])
         self.telemetry = Telemetry(self.settings, self.gateway)
         self.center: Center | None = None
@@ -137,7 +137,7 @@ class Server:
         """Read configuration, allowlist and certificates again. What is broken changes nothing and is told."""
         self._stamps = self._seen()
         try:
-            settings = config.read(self._path)
+            settings = config_file.read(self._path)
         except DocumentError as error:
             self.gateway.observers.reloaded("config", str(error))
             return

@@ -48,6 +48,26 @@ def server_context(settings: config.TLS) -> ssl.SSLContext:
     return context
 
 
+def client_context(settings: config.UpstreamTLS | None) -> ssl.SSLContext:
+    """For connections to an engine: TLS 1.2 or newer, since engines are not ours to choose."""
+    context = ssl.create_default_context()
+    if settings is None:
+        return context
+    if settings.ca is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            context.load_verify_locations(cafile=str(settings.ca))
+        except (OSError, ssl.SSLError) as error:
+            raise TLSError("ca", f"{settings.ca} cannot be used: {_reason(error)}") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.certificate is not None:
+        try:
+            context.load_cert_chain(settings.certificate, settings.key)
+        except (OSError, ssl.SSLError) as error:
+            raise TLSError("certificate", f"{settings.certificate} cannot be used: {_reason(error)}") from None
+    return context
+
+
 def watch_handshakes(context: ssl.SSLContext, failed: Callable[[str], None]) -> None:
     """Have `failed` called with the reason of each handshake that fails: the event loop keeps that to itself."""
 
