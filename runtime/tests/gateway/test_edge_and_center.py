@@ -212,6 +212,20 @@ async def test_a_revoked_edge_stays_outside(tmp_path: Path) -> None:
 
 
 @in_loop
+async def test_an_edge_that_is_revoked_while_it_is_connected_is_answered_no_more(tmp_path: Path) -> None:
+    here = await site(tmp_path)
+    async with here.running_center() as center, running(tmp_path / "edge", here.edge()) as edge:
+        assert (await edge.chat(model="ernie-21b")).headers["x-wxops-engine"] == "center"
+        revoked = here.folder / "edge-1.pem"
+        here.authority.revoke(revoked)
+        await center.server.reload()
+        assert (await edge.chat(model="ernie-21b")).headers["x-wxops-engine"] == "edge-alone"
+        with pytest.raises((ssl.SSLError, StreamTerminatedError, OSError, AssertionError)):
+            assert await knock(here, client(certificate=str(revoked), key=str(revoked.with_suffix(".key")))) != 401
+        assert await knock(here, client(**here.issue("edge-1"))) == 200
+
+
+@in_loop
 async def test_a_new_certificate_of_the_center_is_taken_up_without_a_restart(tmp_path: Path) -> None:
     here = await site(tmp_path)
     async with here.running_center() as center:

@@ -29,6 +29,7 @@ class Center:
     def __init__(self, settings: config.Center, requests: config.Requests, gateway: Gateway) -> None:
         self._settings, self._limit, self._gateway = settings, requests.body_bytes, gateway
         self._context = server_context(settings.tls)
+        self._trust = tls.Trust(settings.tls)
         self._server = Server([self])
         self.port = settings.port
         self.answering = 0
@@ -41,9 +42,13 @@ class Center:
         await self._server.start(sock=sock, ssl=self._context)
 
     def reload(self) -> None:
-        """Take up the certificate and key as they are now, for connections to come."""
+        """Take up the files as they are now, also for connections that are there: each call is looked at anew."""
         settings = self._settings.tls
         self._context.load_cert_chain(settings.certificate, settings.key)
+        for path in (settings.client_ca, settings.crl):
+            if path is not None:
+                self._context.load_verify_locations(cafile=str(path))
+        self._trust = tls.Trust(settings)
 
     async def close(self) -> None:
         self._server.close()
@@ -62,6 +67,8 @@ class Center:
         asked = Asked(ask, peer(address, stream.peer.cert()), stream)
         request = cast("Request", asked)  # all that the gateway looks at in one
         try:
+            if not self._trust.holds(_certificate(stream)):
+                raise Refusal(401, "unknown_client", "your certificate is not taken any more")
             self._gateway.admit(request)
             if len(ask.body) > self._limit:
                 raise Refusal(413, "body_too_large", f"the body has more than {self._limit} bytes")
@@ -74,6 +81,12 @@ class Center:
             await self._gateway.handle(request)
         finally:
             self.answering -= 1
+
+
+def _certificate(stream: Stream) -> bytes:
+    """The edge's certificate as it was shown; TLS has made sure that there is one."""
+    assert stream.peer is not None
+    return bytes(stream.peer._transport.get_extra_info("ssl_object").getpeercert(binary_form=True))
 
 
 class Asked:

@@ -21,8 +21,8 @@ from wxruntime.gateway.usage import StreamUsage, usage_of
 log = logging.getLogger("wxruntime.gateway.edge")
 
 METHOD = "/wxops.center.v1.Center/Answer"
-# What a center that is there and cannot take a call now says: the edge answers for it.
-NOT_NOW = frozenset({429, 502, 503, 504})
+# What a center says that is there and does not take this edge's call now: the edge answers for it.
+NOT_NOW = frozenset({401, 403, 429, 502, 503, 504})
 LOST = (OSError, TimeoutError, GRPCError, StreamTerminatedError, ssl.SSLError)
 
 
