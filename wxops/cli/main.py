@@ -25,6 +25,7 @@ COMMANDS = {
     "rollback": ("runs", "rollback", "Take a run back."),
     "audit": ("audit", "audit", "Whether what is on GPU hosts works together and is healthy."),
     "drift": ("drift", "drift", "What is no longer as the last run left it."),
+    "model": ("model", "model", "Models as directories: add, list, verify, export, quantize, eval."),
     "runs": ("runs", "runs", "What ran, by whom, and what it changed."),
     "inventory": ("inventory", "inventory", "Look at the inventory and reach its hosts."),
     "vault": ("vault", "vault", "Encrypt, read and change secrets."),

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -68,7 +68,12 @@ def describe(directory: Path, name: str, origin: Mapping[str, str] | None = None
     found = regular_files(directory, NOT_LISTED)
     digests = hash_files(directory, found)
     files = {path: FileEntry(size, digests[path]) for path, size in found.items()}
-    return Manifest(name, datetime.now(UTC).isoformat(timespec="seconds"), files, dict(origin or {}))
+    return Manifest(name, now(), files, dict(origin or {}))
+
+
+def now() -> str:
+    """As `created` has it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
@@ -77,6 +82,16 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     unfinished.write_bytes(manifest.to_json())
     (directory / SIGNATURE).unlink(missing_ok=True)
     unfinished.replace(directory / MANIFEST)
+
+
+def add_file(directory: Path, path: str, data: bytes) -> None:
+    """Write one more file and let the manifest, which must be there, list it."""
+    manifest = read_manifest(directory)
+    if manifest is None:
+        raise ModelError(f"there is no {MANIFEST}", where=directory)
+    (directory / path).write_bytes(data)
+    entry = FileEntry(len(data), hashlib.sha256(data).hexdigest())
+    write_manifest(directory, replace(manifest, files={**manifest.files, path: entry}))
 
 
 def manifest_digest(directory: Path) -> str:

@@ -55,7 +55,7 @@ def quantize(
     if target.exists():
         raise ModelError("this is there already", where=target, fix="name a directory that is not there")
     checkpoint = read_checkpoint(source)
-    config = _config(source)
+    config = refuse_rounded(source)
     group = pick_group(source, precision)
     rounder = rounder or (lambda _, weight: round_weight(weight, precision, group))
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -124,8 +124,12 @@ def as_stored(prefix: str, rounded: Rounded, precision: Precision) -> dict[str, 
     }
 
 
-def _config(source: Path) -> dict[str, Any]:
-    config: dict[str, Any] = json.loads((source / "config.json").read_bytes())
+def refuse_rounded(source: Path) -> dict[str, Any]:
+    """Its config.json. Raise ModelError where its weights are rounded already."""
+    try:
+        config: dict[str, Any] = json.loads((source / "config.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise ModelError(f"config.json cannot be read: {error}", where=source) from None
     if "quantization_config" in config:
         raise ModelError(
             "this model is quantized already", where=source, fix="quantize the model that it was made from"

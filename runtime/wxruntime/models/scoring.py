@@ -42,7 +42,7 @@ class Scorer:
     """A loaded checkpoint. With `precision` the inputs of layers are rounded as vLLM's kernels round them."""
 
     def __init__(self, directory: Path, device: str = "auto", precision: Precision | None = None) -> None:
-        self.device = torch.device(_device(device))
+        self.device = torch.device(pick_device(device))
         dtype = "auto" if self.device.type == "cuda" else torch.float32
         self.model = load_model(directory, dtype).to(self.device)
         self.tokenizer = read_tokenizer(directory)
@@ -134,7 +134,8 @@ def _windows(ids: Sequence[int], window: int, batch: int) -> Iterator[tuple[list
         yield [list(ids[-window:])], left
 
 
-def _device(wanted: str) -> str:
+def pick_device(wanted: str) -> str:
+    """cpu or cuda; auto is the GPU where there is one."""
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ModelError("PyTorch sees no CUDA device", fix="use --device cpu")
     return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"

@@ -35,6 +35,26 @@ def regular_files(directory: Path, besides: Collection[str] = ()) -> dict[str, i
     return found
 
 
+def linked_files(directory: Path) -> dict[str, int]:
+    """As regular_files, but a link may lead anywhere, as in a hub's cache, and hidden files are left out.
+
+    For a directory that an operator names as a source: its files are copied, its links are not.
+    """
+    found = {}
+    for path, below, names in os.walk(directory):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        for name in sorted(name for name in names if not name.startswith(".")):
+            at = Path(path, name)
+            try:
+                status = at.stat()
+            except OSError as error:
+                raise ModelError(f"cannot be read: {error.strerror}", where=at) from None
+            if not stat.S_ISREG(status.st_mode):
+                raise ModelError("is not a regular file", where=at, fix="remove it")
+            found[at.relative_to(directory).as_posix()] = status.st_size
+    return found
+
+
 def walk(directory: Path) -> Iterator[tuple[str, int] | Stray]:
     """Each file with its size, each stray with its reason; a link to a file inside the directory counts as the file."""
     root = directory.resolve()

@@ -60,7 +60,7 @@ def require(directory: Path, trust: Trust) -> Manifest | None:
     manifest = read_manifest(directory)
     if manifest is None:
         if trust.manifest or trust.trusted_keys:
-            raise ModelError(f"there is no {MANIFEST}, and one is demanded", where=directory, fix=_DESCRIBE)
+            raise no_manifest(directory)
         log.warning("%s has no %s: its files are not checked", directory, MANIFEST)
         return None
     if trust.trusted_keys:
@@ -102,6 +102,10 @@ def _missing_and_extra(manifest: Manifest, found: Collection[str]) -> Iterator[F
         yield Fault(path, "is missing", AGAIN)
     for path in sorted(set(found) - set(manifest.files) - NOT_LISTED):
         yield Fault(path, "is not in the manifest", f"remove it; {IF_MEANT}")
+
+
+def no_manifest(directory: Path) -> ModelError:
+    return ModelError(f"there is no {MANIFEST}, and one is demanded", where=directory, fix=_DESCRIBE)
 
 
 def _refused(directory: Path, faults: list[Fault]) -> ModelError:

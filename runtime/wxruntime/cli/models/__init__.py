@@ -1,0 +1,1 @@
+"""The subcommands of `wxops model`: they parse, call one function of wxruntime.models, and show."""
