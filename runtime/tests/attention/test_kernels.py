@@ -114,15 +114,16 @@ def test_norm_and_gate_round_as_transformers(width: int, kind: torch.dtype) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("rows", [1, 5, 16])
+@pytest.mark.parametrize("rows", [1, 16, 17, 64])
+@pytest.mark.parametrize("tall", [True, False])
 @pytest.mark.parametrize("outs", [512, 1000])
-def test_a_few_rows_are_multiplied(rows: int, outs: int, kind: torch.dtype) -> None:
+def test_a_few_rows_are_multiplied(rows: int, outs: int, tall: bool, kind: torch.dtype) -> None:
     if kind == torch.float32 and GPU:
         pytest.skip("tensor cores round float32: the kernel is for 16 bits, and no float32 model is served with it")
     x = torch.randn(rows, 512, device=DEVICE, dtype=kind)
     weight = torch.randn(outs, 512, device=DEVICE, dtype=kind)
     scale = torch.rand(outs, device=DEVICE)
-    tile = (32, 256, 4, 2, False)
+    tile = (32, 256, 4, 2, tall)
     assert near(ops.skinny(x, weight, None, tile), reference.skinny(x, weight, None, tile))
     assert near(ops.skinny(x, weight, scale, tile), reference.skinny(x, weight, scale, tile))
 

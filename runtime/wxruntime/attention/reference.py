@@ -145,7 +145,18 @@ def draw(
         positions[real] += 1
 
 
-def skinny(x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor | None, tile: object) -> torch.Tensor:
+Tile = tuple[int, int, int, int, bool]
+
+
+def splits(rows: int, kv_heads: int, processors: int) -> int:
+    return 1
+
+
+def candidates(padded: int, fp8: bool) -> list[Tile]:
+    return []
+
+
+def skinny(x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor | None, tile: Tile) -> torch.Tensor:
     product = linear(x, weight.to(x.dtype))
     return product if scale is None else (product * scale).to(x.dtype)
 

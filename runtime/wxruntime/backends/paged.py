@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 import torch
 from transformers import AutoConfig
@@ -12,7 +13,7 @@ from wxruntime.backends.base import Load
 from wxruntime.checkpoint import CheckpointError, read_checkpoint
 from wxruntime.paged.loop import Paged
 from wxruntime.paged.model import Ernie, slot_bytes
-from wxruntime.paged.weights import read_weights
+from wxruntime.paged.weights import Weights, read_weights
 
 log = logging.getLogger("wxruntime")
 
@@ -24,8 +25,8 @@ WORKSPACE = 3 * 2**30
 CPU_TOKENS = 8192
 
 
-def load(options: Load, fp8: bool = False) -> Paged:
-    """The model in memory; `fp8` rounds its products' weights, where the checkpoint has not done that."""
+def load(options: Load) -> Paged:
+    """The model in memory. With dtype "fp8" the weights of its layers are rounded, where the checkpoint has not."""
     checkpoint = read_checkpoint(options.model)
     if checkpoint.model_type != "ernie4_5":
         raise CheckpointError(
@@ -34,13 +35,19 @@ def load(options: Load, fp8: bool = False) -> Paged:
     device = torch.device("cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu")
     config = AutoConfig.from_pretrained(options.model, local_files_only=True)
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
-    if options.dtype != "auto":
+    if options.dtype not in ("auto", "fp8"):
         dtype = getattr(torch, options.dtype)
     try:
-        weights = read_weights(options.model, config, device, dtype, fp8)
+        weights = read_weights(options.model, config, device, dtype, options.dtype == "fp8")
     except KeyError as error:
         raise CheckpointError(f"{options.model} lacks the weight {error.args[0]}") from None
-    context = min(options.context_length or checkpoint.context_length, checkpoint.context_length)
+    return build(config, weights, options)
+
+
+def build(config: Any, weights: Weights, options: Load) -> Paged:
+    """A cache as large as the memory allows, and the graphs."""
+    device, dtype = weights.embedding.device, weights.embedding.dtype
+    context = min(options.context_length or config.max_position_embeddings, config.max_position_embeddings)
     pages = _pages(options, slot_bytes(config, dtype) * PAGE, device)
     if pages * PAGE < context:
         if options.context_length is not None:

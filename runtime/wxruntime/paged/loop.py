@@ -72,7 +72,8 @@ class Paged:
 
     @torch.inference_mode()
     def capture(self) -> None:
-        """Make the CUDA graphs; without, every launch is made kernel by kernel."""
+        """Choose the products and make the CUDA graphs; without, every launch is made kernel by kernel."""
+        self.model.weights.tune()
         self.rows.capture()
         self.prompts.capture(self.batch_tokens)
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from wxruntime.attention.linear import Dense, Fp8, Linear, quantized
+from wxruntime.attention.linear import Fp8, Linear, quantized, tune
 
 Tensors = Callable[[str], torch.Tensor | None]
 
@@ -36,6 +36,12 @@ class Weights:
     layers: tuple[Layer, ...]
     norm: torch.Tensor
     head: Linear
+
+    def tune(self) -> None:
+        """Choose how each product is made, by measuring."""
+        for role in ("qkv", "out", "gate_up", "down"):
+            tune([getattr(layer, role) for layer in self.layers], self.embedding.dtype)
+        tune([self.head], self.embedding.dtype)
 
 
 def read_weights(directory: Path, config: Any, device: torch.device, dtype: torch.dtype, fp8: bool) -> Weights:
@@ -77,7 +83,7 @@ def gather(tensors: Tensors, config: Any, fp8: bool) -> Weights:
                 torch.cat([each.view(torch.uint8) for each in matrices]).view(matrices[0].dtype), torch.cat(scales)
             )
         matrix = torch.cat(matrices) if len(matrices) > 1 else matrices[0]
-        return quantized(matrix) if fp8 else Dense(matrix)
+        return quantized(matrix) if fp8 else Linear(matrix)
 
     layers = []
     for number in range(config.num_hidden_layers):
@@ -95,4 +101,4 @@ def gather(tensors: Tensors, config: Any, fp8: bool) -> Weights:
         )
     embedding = need("model.embed_tokens.weight")
     head = embedding if config.tie_word_embeddings else need("lm_head.weight")
-    return Weights(embedding, tuple(layers), need("model.norm.weight"), Dense(head))
+    return Weights(embedding, tuple(layers), need("model.norm.weight"), Linear(head))

@@ -6,9 +6,12 @@ import torch
 import triton
 import triton.language as tl
 
+from wxruntime.attention.kernels.dependent import EARLY, LAUNCH, begin
+
 
 @triton.jit
-def _gate(both, out, width, BLOCK: tl.constexpr):
+def _gate(both, out, width, BLOCK: tl.constexpr, EARLY: tl.constexpr):
+    begin(EARLY)
     row = tl.program_id(0).to(tl.int64)
     i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     real = i < width
@@ -24,5 +27,5 @@ def silu_gate(both: torch.Tensor) -> torch.Tensor:
     rows, width = both.shape[0], both.shape[1] // 2
     out = torch.empty((rows, width), dtype=both.dtype, device=both.device)
     block = 1024
-    _gate[(rows, triton.cdiv(width, block))](both, out, width, BLOCK=block, num_warps=4)
+    _gate[(rows, triton.cdiv(width, block))](both, out, width, BLOCK=block, num_warps=4, EARLY=EARLY, **LAUNCH)
     return out

@@ -10,6 +10,8 @@ import torch
 import triton
 import triton.language as tl
 
+from wxruntime.attention.kernels.dependent import EARLY, LAUNCH, begin
+
 KEYS = 64  # keys of a tile; the pool's page holds a whole number of them
 MOST_SPLITS = 64
 
@@ -18,8 +20,9 @@ MOST_SPLITS = 64
 def _attend(
     q, keys, values, table, positions, out, part, part_ml, scale, q_stride, table_stride, page_stride, splits,
     KV: tl.constexpr, GROUP: tl.constexpr, ROWS: tl.constexpr, D: tl.constexpr, PAGE: tl.constexpr,
-    KEYS: tl.constexpr, ONE: tl.constexpr, EXACT: tl.constexpr,
+    KEYS: tl.constexpr, ONE: tl.constexpr, EXACT: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
+    begin(EARLY)
     row = tl.program_id(0)
     kv = tl.program_id(1)
     split = tl.program_id(2)
@@ -74,8 +77,9 @@ def _attend(
 @triton.jit(do_not_specialize=["splits"])
 def _join(
     part, part_ml, positions, out, splits,
-    HEADS: tl.constexpr, D: tl.constexpr, KEYS: tl.constexpr, PADDED: tl.constexpr,
+    HEADS: tl.constexpr, D: tl.constexpr, KEYS: tl.constexpr, PADDED: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
+    begin(EARLY)
     row = tl.program_id(0)
     head = tl.program_id(1)
     length = tl.load(positions + row) + 1
@@ -124,11 +128,11 @@ def attend_decode(
         q, keys, values, table, positions, out, part, part_ml, scale * 1.4426950408889634,
         q.stride(0), table.stride(0), keys.stride(0), parts,
         KV=kv_heads, GROUP=group, ROWS=max(16, triton.next_power_of_2(group)), D=width, PAGE=page,
-        KEYS=tile, ONE=parts == 1, EXACT=exact, num_warps=4, num_stages=3,
+        KEYS=tile, ONE=parts == 1, EXACT=exact, num_warps=4, num_stages=3, EARLY=EARLY, **LAUNCH,
     )  # fmt: skip
     if parts > 1:
         _join[(rows, heads)](
             part, part_ml, positions, out, parts,
-            HEADS=heads, D=width, KEYS=tile, PADDED=MOST_SPLITS, num_warps=4,
+            HEADS=heads, D=width, KEYS=tile, PADDED=MOST_SPLITS, num_warps=4, EARLY=EARLY, **LAUNCH,
         )  # fmt: skip
     return out

@@ -11,6 +11,8 @@ import torch
 import triton
 import triton.language as tl
 
+from wxruntime.attention.kernels.dependent import EARLY, LAUNCH, begin
+
 
 @triton.jit
 def _mix(word):
@@ -24,8 +26,9 @@ def _mix(word):
 )
 def _draw(
     logits, temperatures, top_ps, seeds, positions, tokens, drawn, logprobs, vocabulary, stride,
-    ADVANCE: tl.constexpr, HALVINGS: tl.constexpr, BLOCK: tl.constexpr,
+    ADVANCE: tl.constexpr, HALVINGS: tl.constexpr, BLOCK: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
+    begin(EARLY)
     row = tl.program_id(0)
     position = tl.load(positions + row)
     if position < 0:
@@ -116,5 +119,5 @@ def draw(
     rows, vocabulary = logits.shape
     _draw[(rows,)](
         logits, temperatures, top_ps, seeds, positions, tokens, drawn, logprobs, vocabulary, logits.stride(0),
-        ADVANCE=advance, HALVINGS=24, BLOCK=4096, num_warps=16,
+        ADVANCE=advance, HALVINGS=24, BLOCK=4096, num_warps=16, EARLY=EARLY, **LAUNCH,
     )  # fmt: skip

@@ -6,9 +6,12 @@ import torch
 import triton
 import triton.language as tl
 
+from wxruntime.attention.kernels.dependent import EARLY, LAUNCH, begin
+
 
 @triton.jit
-def _norm(x, residual, weight, out, eps, width, ADD: tl.constexpr, PADDED: tl.constexpr):
+def _norm(x, residual, weight, out, eps, width, ADD: tl.constexpr, PADDED: tl.constexpr, EARLY: tl.constexpr):
+    begin(EARLY)
     row = tl.program_id(0).to(tl.int64)
     i = tl.arange(0, PADDED)
     real = i < width
@@ -32,6 +35,6 @@ def rms_norm(x: torch.Tensor, weight: torch.Tensor, eps: float, residual: torch.
     padded = triton.next_power_of_2(width)
     _norm[(rows,)](
         x, x if residual is None else residual, weight, out, eps, width,
-        ADD=residual is not None, PADDED=padded, num_warps=8 if padded >= 4096 else 4,
+        ADD=residual is not None, PADDED=padded, num_warps=8 if padded >= 4096 else 4, EARLY=EARLY, **LAUNCH,
     )  # fmt: skip
     return out

@@ -9,14 +9,17 @@ import torch
 import triton
 import triton.language as tl
 
+from wxruntime.attention.kernels.dependent import EARLY, LAUNCH, begin
+
 HEADS_OF = 4  # heads of a program
 
 
 @triton.jit(do_not_specialize_on_alignment=["positions", "slots", "table"])
 def _turn(
     qkv, cosines, sines, positions, slots, table, keys, values, table_stride, slot_stride,
-    HEADS: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, PAGE: tl.constexpr, SOME: tl.constexpr,
+    HEADS: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, PAGE: tl.constexpr, SOME: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
+    begin(EARLY)
     token = tl.program_id(0).to(tl.int64)
     position = tl.load(positions + token)
     if position < 0:
@@ -60,5 +63,6 @@ def turn_and_store(
     _turn[(qkv.shape[0], triton.cdiv(heads + 2 * kv_heads, HEADS_OF))](
         qkv, cosines, sines, positions, positions if slots is None else slots, positions if table is None else table,
         keys, values, 0 if table is None else table.stride(0), keys.stride(0),
-        HEADS=heads, KV=kv_heads, D=width, PAGE=0 if table is None else page, SOME=HEADS_OF, num_warps=2,
+        HEADS=heads, KV=kv_heads, D=width, PAGE=0 if table is None else page, SOME=HEADS_OF,
+        num_warps=2, EARLY=EARLY, **LAUNCH,
     )  # fmt: skip

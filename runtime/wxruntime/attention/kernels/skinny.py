@@ -9,24 +9,34 @@ import torch
 import triton
 import triton.language as tl
 
-MOST_ROWS = 16
+from wxruntime.attention.kernels.dependent import EARLY, LAUNCH, begin
+
+# Rows are padded to one of these; above the last the library's product is used.
+PADDED_ROWS = (16, 64)
 
 
 @triton.jit(do_not_specialize=["rows"])
 def _product(
     x, weight, scale, out, rows, outs, ins,
     SCALED: tl.constexpr, TALL: tl.constexpr, ROWS: tl.constexpr, OUTS: tl.constexpr, INS: tl.constexpr,
+    EARLY: tl.constexpr,
 ):  # fmt: skip
     n = tl.program_id(0) * OUTS + tl.arange(0, OUTS)
     r = tl.arange(0, ROWS)
     k = tl.arange(0, INS)
+    here = n[:, None] < outs
+    real = r[:, None] < rows
+    to_weight = weight + n.to(tl.int64)[:, None] * ins + k[None, :]
+    w = tl.load(to_weight, mask=here, other=0.0)  # a weight: nobody writes it, so it may come before the input is there
+    begin(EARLY)
+    a = tl.load(x + r[:, None] * ins + k[None, :], mask=real, other=0.0)
     if TALL:
-        acc = tl.zeros([OUTS, ROWS], tl.float32)
+        acc = tl.dot(w.to(a.dtype), tl.trans(a))
     else:
-        acc = tl.zeros([ROWS, OUTS], tl.float32)
-    for start in range(0, ins, INS):
-        w = tl.load(weight + n.to(tl.int64)[:, None] * ins + (start + k)[None, :], mask=n[:, None] < outs, other=0.0)
-        a = tl.load(x + r[:, None] * ins + (start + k)[None, :], mask=r[:, None] < rows, other=0.0)
+        acc = tl.dot(a, tl.trans(w.to(a.dtype)))
+    for start in range(INS, ins, INS):
+        w = tl.load(to_weight + start, mask=here, other=0.0)
+        a = tl.load(x + r[:, None] * ins + (start + k)[None, :], mask=real, other=0.0)
         if TALL:
             acc = tl.dot(w.to(a.dtype), tl.trans(a), acc)
         else:
@@ -42,28 +52,27 @@ def _product(
 def skinny(
     x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor | None, tile: tuple[int, int, int, int, bool]
 ) -> torch.Tensor:
-    """x [rows <= 16, in] by weight [out, in], times scale [out] where there is one.
+    """x [rows <= 64, in] by weight [out, in], times scale [out] where there is one.
 
     tile: outputs and inputs of a tile (`in` is a multiple of the second), warps, stages, and whether the weight is the
     tall operand."""
     rows, ins = x.shape
     outs = weight.shape[0]
+    padded = next(each for each in PADDED_ROWS if each >= rows)
     outs_of, ins_of, warps, stages, tall = tile
     out = torch.empty((rows, outs), dtype=x.dtype, device=x.device)
     _product[(triton.cdiv(outs, outs_of),)](
         x, weight, weight if scale is None else scale, out, rows, outs, ins,
-        SCALED=scale is not None, TALL=tall, ROWS=MOST_ROWS, OUTS=outs_of, INS=ins_of,
-        num_warps=warps, num_stages=stages,
+        SCALED=scale is not None, TALL=tall, ROWS=padded, OUTS=outs_of, INS=ins_of,
+        num_warps=warps, num_stages=stages, EARLY=EARLY, **LAUNCH,
     )  # fmt: skip
     return out
 
 
-def tile_for(outs: int, ins: int, fp8: bool) -> tuple[int, int, int, int, bool] | None:
-    """The tile that was fastest on an H200 (docs/evidence/bench-gpu.txt), None where the library's product is."""
-    if ins % 512:
-        return None
+def candidates(padded: int, fp8: bool) -> list[tuple[int, int, int, int, bool]]:
+    """The tiles to choose from, the likeliest first. An FP8 weight is half as long: more of it must be on its way."""
+    if padded > 16:
+        return [(64, 128, 4, 4, True), (128, 128, 8, 4, True)]
     if fp8:
-        return (16, 256, 4, 4, False) if outs <= 2048 else (32, 256, 4, 4, False)
-    if outs <= 2048:
-        return (16, 512, 4, 3, False)
-    return (32, 256, 4, 4, False) if outs <= 4096 else (64, 128, 4, 5, False)
+        return [(32, 256, 4, 4, False), (32, 256, 4, 8, False), (32, 512, 8, 4, False), (16, 512, 4, 6, False)]
+    return [(32, 256, 4, 4, False), (16, 256, 4, 6, False), (64, 128, 4, 5, True), (64, 128, 4, 5, False)]

@@ -1,0 +1,81 @@
+"""Streams from an OpenAI-compatible server, many at once: a process for each 32, so that the client is not the limit.
+
+Tokens are the server's own count (usage); TTFT is when the first event came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import time
+from dataclasses import dataclass
+
+from points import prompt
+
+STREAMS = 32  # of a process
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """`batch` requests at once, all begun together."""
+
+    port: int
+    model: str
+    batch: int
+    tokens: int
+    made: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Of one request: seconds to its first event and to its end, tokens, events."""
+
+    first: float
+    last: float
+    tokens: int
+    events: int
+
+
+async def ask(load: Load, text: list[int], at: float) -> Heard:
+    body = {"model": load.model, "prompt": text, "max_tokens": load.made, "temperature": 0, "ignore_eos": True,
+            "stream": True, "stream_options": {"include_usage": True}}  # fmt: skip
+    raw = json.dumps(body).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", load.port, limit=1 << 24)
+    await asyncio.sleep(max(0.0, at - time.time()))
+    began = time.perf_counter()
+    head = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    writer.write(f"{head}Content-Length: {len(raw)}\r\nConnection: close\r\n\r\n".encode() + raw)
+    first, events, tail = 0.0, 0, b""
+    while chunk := await reader.read(1 << 20):
+        found = chunk.count(b"data: {")
+        if found and not events:
+            first = time.perf_counter() - began
+        events += found
+        tail = (tail + chunk)[-4096:]
+    writer.close()
+    at_usage = tail.rfind(b'"completion_tokens":')
+    if at_usage < 0:
+        raise SystemExit(f"no usage in the answer: {tail[-400:]!r}")
+    tokens = int(tail[at_usage:].split(b":", 2)[1].split(b",")[0].split(b"}")[0])
+    return Heard(first, time.perf_counter() - began, tokens, events)
+
+
+def _some(load: Load, texts: list[list[int]], at: float) -> list[Heard]:
+    async def together() -> list[Heard]:
+        return list(await asyncio.gather(*[ask(load, text, at) for text in texts]))
+
+    return asyncio.run(together())
+
+
+def measure(load: Load) -> tuple[float, list[Heard]]:
+    """Seconds until all have ended, and what each has heard."""
+    texts = [prompt(load.tokens) for _ in range(load.batch)]
+    at = time.time() + (0.5 if load.batch > 1 else 0.1)
+    parts = [texts[start : start + STREAMS] for start in range(0, load.batch, STREAMS)]
+    if len(parts) == 1:
+        heard = _some(load, parts[0], at)
+    else:
+        with multiprocessing.get_context("fork").Pool(len(parts)) as pool:
+            heard = [each for part in pool.starmap(_some, [(load, part, at) for part in parts]) for each in part]
+    return max(each.last for each in heard), heard
