@@ -25,6 +25,7 @@ SMALL, MIDDLE, LARGE = "ernie-4.5-0.3b", "ernie-4.5-21b-a3b", "ernie-4.5-300b-a4
         ("fastdeploy", MIDDLE, ["L4"], "int4"),
         ("transformers", SMALL, ["L4"], "bf16"),
         ("transformers", SMALL, [], "bf16"),
+        ("paged", SMALL, ["L4"], "bf16"),
         ("onnx", SMALL, [], "int4"),
         ("adaptive", MIDDLE, ["H100"], "bf16"),
         ("adaptive", MIDDLE, ["L40S"], "fp8"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +23,7 @@ from transformers import Ernie4_5Config, Ernie4_5ForCausalLM
 
 from wxruntime.profile.checkpoints import look
 from wxruntime.profile.plan import Plan, plan
+from wxruntime.tiny import Recipe, make_checkpoint
 
 pytestmark = pytest.mark.vllm
 
@@ -40,14 +40,13 @@ def vllm() -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny checkpoint with wider heads and random weights."""
     directory = tmp_path_factory.mktemp("vllm") / "ernie"
-    shutil.copytree(tiny, directory)
-    (directory / "wxruntime-manifest.json").unlink(missing_ok=True)
-    torch.manual_seed(0)
-    config = Ernie4_5Config.from_pretrained(tiny)
+    make_checkpoint(directory, Recipe(taught=False))
+    config = Ernie4_5Config.from_pretrained(directory)
     config.head_dim = HEAD
+    torch.manual_seed(0)
     Ernie4_5ForCausalLM(config).save_pretrained(directory)
     return directory
 

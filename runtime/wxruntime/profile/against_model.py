@@ -36,10 +36,8 @@ def _family(profile: Profile, model: Model) -> Iterator[Finding]:
     shape, about = model.shape, engine(profile.engine)
     if shape.family not in about.families:
         known = ", ".join(about.families)
-        if profile.engine == "onnx" and shape.experts:
-            yield wrong(
-                "engine", f"onnx serves dense models only; {shape.name} is a mixture of experts: use transformers"
-            )
+        if "ernie4_5_moe" not in about.families and shape.experts:
+            yield wrong("engine", f"{about.name} serves dense models only, {shape.name} has experts: use transformers")
         else:
             yield wrong(
                 "engine", f"{about.name} is not known to serve {shape.family} ({shape.name}); it serves {known}"

@@ -44,7 +44,7 @@ def commands(profile: Profile, choice: Choice) -> tuple[Command, ...]:
 
 
 def _command(profile: Profile, choice: Choice, node: int) -> Command:
-    program, render = PROGRAMS[profile.engine]
+    start, render = PROGRAMS.get(profile.engine, (OURS, _wxruntime))
     environment = dict(_environment(profile, node))
     if _is_ray(profile) and node:
         assert profile.multi_node
@@ -54,8 +54,8 @@ def _command(profile: Profile, choice: Choice, node: int) -> Command:
     arguments = [*render(profile, choice, node), *_extra(profile)]
     if before := list(_before(profile, node)):
         script = "; ".join([*before, 'exec "$@"'])
-        return Command(node, ("/bin/sh", "-ec", script, "sh"), (*program, *arguments), environment)
-    return Command(node, program, tuple(arguments), environment)
+        return Command(node, ("/bin/sh", "-ec", script, "sh"), (*start, *arguments), environment)
+    return Command(node, start, tuple(arguments), environment)
 
 
 def _environment(profile: Profile, node: int) -> Iterator[tuple[str, str]]:
@@ -65,7 +65,7 @@ def _environment(profile: Profile, node: int) -> Iterator[tuple[str, str]]:
         yield "VLLM_NO_USAGE_STATS", "1"
         if profile.multi_node:
             yield "VLLM_HOST_IP", profile.multi_node.addresses[node]
-    if profile.engine in ("transformers", "onnx"):
+    if profile.engine not in PROGRAMS:
         yield "WXRUNTIME_PORT", str(profile.port)  # `wxruntime healthcheck` in the container asks there
     yield from profile.environment.items()
 
@@ -160,7 +160,7 @@ def _wxruntime(profile: Profile, choice: Choice, node: int) -> Iterator[str]:
     for name in profile.served_names:
         yield from ("--served-model-name", name)
     yield from ("--host", profile.host, "--port", str(profile.port))
-    if profile.engine == "transformers" and choice.precision in DTYPES:
+    if profile.engine != "onnx" and choice.precision in DTYPES:
         yield from ("--dtype", DTYPES[choice.precision])
     for flag, value in (
         ("--context-length", profile.max_model_len),
@@ -170,17 +170,16 @@ def _wxruntime(profile: Profile, choice: Choice, node: int) -> Iterator[str]:
     ):
         if value is not None:
             yield from (flag, str(value))
-    if profile.engine == "transformers":
+    if profile.engine != "onnx":
         yield "--prefix-caching" if profile.prefix_caching else "--no-prefix-caching"
         yield from ("--memory-fraction", str(profile.gpu_memory_utilization))
     yield from ("--drain-seconds", str(profile.drain_seconds))
 
 
+OURS = ("wxruntime", "engine")
 PROGRAMS = {
     "vllm": (("vllm", "serve"), _vllm),
     "fastdeploy": (("python", "-m", "fastdeploy.entrypoints.openai.api_server"), _fastdeploy),
-    "transformers": (("wxruntime", "engine"), _wxruntime),
-    "onnx": (("wxruntime", "engine"), _wxruntime),
 }
 
 

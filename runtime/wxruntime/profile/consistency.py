@@ -81,8 +81,8 @@ def _range(about: Engine) -> str:
 
 def _precisions(profile: Profile, about: Engine) -> Iterator[Finding]:
     for precision in profile.precision:
-        if precision not in about.online and not about.formats:
-            offered = ", ".join(about.online)
+        if not about.offers(precision):
+            offered = ", ".join([*about.online, *about.reads])
             yield wrong("precision", f"{about.name} does not have {precision}; it has {offered}")
     for precision in profile.precision:
         if profile.precision.count(precision) > 1:

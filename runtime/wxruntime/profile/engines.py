@@ -49,6 +49,7 @@ class Engine(Known):
     driver: str | None = None
     online: dict[Precision, str]
     formats: tuple[str, ...]
+    reads: tuple[Precision, ...] = ()
     lacks: dict[str, str]
     own_flags: tuple[str, ...]
     secrets: tuple[str, ...]
@@ -61,6 +62,10 @@ class Engine(Known):
 
     def runs_on(self, cc: str) -> bool:
         return (self.min_cc is None or number(cc) >= number(self.min_cc)) and (not self.cc or cc in self.cc)
+
+    def offers(self, precision: Precision) -> bool:
+        """Whether it makes a precision itself, or reads checkpoints that are quantized to it."""
+        return precision in self.online or (bool(self.formats) and (not self.reads or precision in self.reads))
 
     def need(self, precision: Precision) -> PrecisionNeed:
         """What a precision needs of a GPU; nothing where no table says so."""

@@ -73,8 +73,9 @@ def _alternatives(profile: Profile, shape: Shape, precision: Precision, host: Ho
     if gpus and "tensor_parallel" not in about.lacks and (count := _more(profile, shape, precision, host)):
         size = round(min(gpu.memory for gpu in gpus) / GIB)
         yield f"{count} GPUs of {size} GiB (tensor_parallel: {count})"
-    offered = (each for each in SMALLER if each in about.online or about.formats)
-    smaller = (each for each in offered if BYTES[each] < BYTES[precision] and able(about.need(each), cc))
+    smaller = (
+        each for each in SMALLER if about.offers(each) and BYTES[each] < BYTES[precision] and able(about.need(each), cc)
+    )
     if found := next((each for each in smaller if room(profile, shape, each, host).fits), None):
         yield f"precision: {found}"
     cacheable = "kv_cache_dtype" not in about.lacks and number(cc or "0") >= number(KV_FP8_CC)

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from wxruntime.document import Document
 
-EngineName = Literal["vllm", "fastdeploy", "transformers", "onnx"]
+EngineName = Literal["vllm", "fastdeploy", "transformers", "paged", "onnx"]
 Precision = Literal["fp32", "bf16", "fp16", "fp8", "int8", "int4"]
 Argument = bool | int | float | str | dict[str, str | int | float | bool]
 

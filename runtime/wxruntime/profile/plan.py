@@ -67,7 +67,7 @@ class Plan:
             "precision": chosen.precision if chosen else None,
             "gpus": (profile.gpus // profile.nodes) if profile else None,
             "port": profile.port if profile else None,
-            "ready_path": READY[profile.engine] if profile else None,
+            "ready_path": READY.get(profile.engine, "/ready") if profile else None,
             "served_names": list(profile.served_names) if profile else [],
             "api_key_file": profile.api_key_file if profile else None,
             "drain_seconds": profile.drain_seconds if profile else None,
@@ -84,8 +84,8 @@ class Plan:
         }
 
 
-# Where an engine says that it can answer. vLLM and FastDeploy have /health, which is there once the model is loaded.
-READY = {"vllm": "/health", "fastdeploy": "/health", "transformers": "/ready", "onnx": "/ready"}
+# Where an engine says that it can answer: ours when it has made a token, the others once the model is loaded.
+READY = {"vllm": "/health", "fastdeploy": "/health"}
 
 
 def plan(file: Path, models: Mapping[Precision | None, Model], host: Host | None = None) -> Plan:
