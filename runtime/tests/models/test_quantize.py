@@ -11,7 +11,7 @@ import torch
 from compressed_tensors.compressors import BaseCompressor
 from compressed_tensors.quantization import QuantizationConfig
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from wxruntime.checkpoint import CheckpointError, read_checkpoint
 from wxruntime.models.dequantize import whole_weights
@@ -21,6 +21,7 @@ from wxruntime.models.precision import PRECISIONS
 from wxruntime.models.quantize import ROUNDED, quantize
 from wxruntime.models.shards import INDEX, placed, tensors
 from wxruntime.models.verify import Trust, require
+from wxruntime.paged.weights import read_weights
 from wxruntime.tiny import Recipe, make_checkpoint
 
 NEAR = {"fp8": 0.05, "int8": 0.02, "int4": 0.2}  # largest error of a logit, as a part of their spread
@@ -132,3 +133,12 @@ def test_rows_that_no_group_divides_are_refused_with_what_would_do(models: Path,
     with pytest.raises(ModelError, match="has rows of 40 weights") as refused:
         quantize(odd, tmp_path / "new", PRECISIONS["int4"])
     assert "--fp8 or --int8" in str(refused.value)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_paged_backend_reads_it_as_what_it_stands_for(models: Path, precision: str) -> None:
+    directory = models / f"dense-{precision}"
+    config = AutoConfig.from_pretrained(directory)
+    read = read_weights(directory, config, torch.device("cpu"), torch.float32, fp8=False).layers[1].down
+    held = read.weight.float() * (1 if read.scale is None else read.scale[:, None])
+    assert torch.equal(held, dict(whole_weights(directory, torch.float32))["model.layers.1.mlp.down_proj.weight"])

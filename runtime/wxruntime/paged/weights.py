@@ -14,6 +14,7 @@ import torch
 from safetensors import safe_open
 
 from wxruntime.attention.linear import Fp8, Linear, quantized, tune
+from wxruntime.models.dequantize import precision_in, whole_weights
 
 Tensors = Callable[[str], torch.Tensor | None]
 
@@ -45,7 +46,14 @@ class Weights:
 
 
 def read_weights(directory: Path, config: Any, device: torch.device, dtype: torch.dtype, fp8: bool) -> Weights:
-    """With `fp8`, weights that the checkpoint has in 16 or 32 bits become FP8; embedding and head never do."""
+    """With `fp8`, weights that the checkpoint has in 16 or 32 bits become FP8; embedding and head never do.
+
+    There are no kernels here for INT8 and INT4: such a checkpoint is read as the whole weights that it stands for.
+    """
+    precision = precision_in(directory)
+    if precision is not None and precision.name != "fp8":
+        whole = {name: found.to(dtype) for name, found in whole_weights(directory, dtype, str(device))}
+        return gather(whole.get, config, fp8)
     shards = sorted(directory.glob("*.safetensors"))
     opened: list[Any] = [safe_open(shard, framework="pt", device=str(device)) for shard in shards]
     where = {name: file for file in opened for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
