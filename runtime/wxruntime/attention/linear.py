@@ -28,14 +28,12 @@ class Linear:
 
     def __init__(self, weight: torch.Tensor, scale: torch.Tensor | None = None) -> None:
         self.weight, self.scale = weight, scale
-        self.tiles: dict[int, Tile] = {}  # by padded number of rows; where there is none, the library's product
+        self.tiles: dict[int, Tile | None] = {}  # by padded number of rows; None, or more rows: the library's product
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         rows = x.shape[0]
-        for padded in self.tiles:
-            if rows <= padded:
-                return skinny(x, self.weight, self.scale, self.tiles[padded])
-        return self.library(x)
+        tile = next((tile for padded, tile in self.tiles.items() if rows <= padded), None)
+        return self.library(x) if tile is None else skinny(x, self.weight, self.scale, tile)
 
     def library(self, x: torch.Tensor) -> torch.Tensor:
         return linear(x, self.weight)
@@ -84,9 +82,8 @@ def tune(alike: Sequence[Linear], dtype: torch.dtype) -> None:
                 log.debug("tile %s of %d x %d: %s", tile, outs, ins, error)
         best = min(times, key=lambda each: times[each])
         log.info("%d x %d, to %d rows: %s, %s us", outs, ins, padded, best or "library", f"{times[best] * 1e6:.1f}")
-        if best is not None:
-            for each in alike:
-                each.tiles[padded] = best
+        for each in alike:
+            each.tiles[padded] = best
         smallest = padded
 
 
