@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import run_wxruntime
 from onnx_helpers import open_backend
 
 from wxruntime.backends.onnx import OnnxBackend
@@ -60,7 +61,11 @@ def tiny_fp32(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_int4(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _export(tiny, "int4", tmp_path_factory)
+    """Made as an operator would; the others by the function that the command calls."""
+    out = tmp_path_factory.mktemp("exported") / "new" / "tiny-int4"
+    exported = run_wxruntime("model", "export", tiny, out, "--onnx", "--precision", "int4")
+    assert exported.returncode == 0, exported.stderr
+    return out
 
 
 @pytest.fixture(scope="session")

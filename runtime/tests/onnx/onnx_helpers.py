@@ -7,14 +7,13 @@ from pathlib import Path
 
 from wxruntime.backends.base import Load, Sequence, Step
 from wxruntime.backends.onnx import OnnxBackend, load
-from wxruntime.checkpoint import read_checkpoint
 
 
 def open_backend(directory: Path, sequences: int = 4, context: int = 2048, piece: int | None = None) -> OnnxBackend:
     options = Load(
         directory, max_sequences=sequences, context_length=context, threads=1, max_batch_tokens=piece, gather_s=0
     )
-    return load(options, read_checkpoint(directory, weights="onnx"))
+    return load(options)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from wxruntime.backends.base import Load, Sequence
 from wxruntime.backends.onnx import BUCKET_RATIO, FIRST_BUCKET, OnnxBackend, bucket_of, load
 from wxruntime.backends.onnx_draw import logprob, nucleus
-from wxruntime.checkpoint import CheckpointError, read_checkpoint
+from wxruntime.checkpoint import CheckpointError
 from wxruntime.sampling import Sampling
 from wxruntime.tiny_text import ENDLESS_QUESTION, LESSONS
 
@@ -154,7 +154,7 @@ def test_limits_that_cannot_be_kept_are_refused_with_what_would_fit(
     tiny_fp32: Path, options: dict[str, int], said: str
 ) -> None:
     with pytest.raises(CheckpointError, match=said):
-        load(Load(tiny_fp32, **options), read_checkpoint(tiny_fp32, weights="onnx"))  # type: ignore[arg-type]
+        load(Load(tiny_fp32, **options))  # type: ignore[arg-type]
 
 
 def test_onnxruntime_genai_itself_draws_the_same_tokens(tokenizer: Tokenizer, tiny_fp32: Path) -> None:

@@ -21,7 +21,8 @@ from wxruntime.backends.base import Ending, Limits, Load, Sequence, Step, Usage
 from wxruntime.backends.machine import cores, free_memory
 from wxruntime.backends.onnx_draw import Floats, draw, logprob
 from wxruntime.backends.onnx_rows import Rows
-from wxruntime.checkpoint import Checkpoint, CheckpointError
+from wxruntime.checkpoint import CheckpointError, read_checkpoint
+from wxruntime.models.verify import Check, Trust
 
 log = logging.getLogger("wxruntime")
 
@@ -203,8 +204,12 @@ def _ending(row: _Row) -> Ending | None:
     return "length" if row.made == row.sequence.sampling.max_tokens else None
 
 
-def load(options: Load, checkpoint: Checkpoint) -> OnnxBackend:
-    """Raise CheckpointError for a graph that cannot be loaded, and for limits that do not fit the memory."""
+def load(options: Load) -> OnnxBackend:
+    """Raise CheckpointError for a directory that is no exported model, and for limits that do not fit the memory.
+
+    The server has compared the files with their manifest; that is not done twice.
+    """
+    checkpoint = read_checkpoint(options.model, Trust(check=Check.SIZES), weights="onnx")
     threads = options.threads or cores()
     try:
         rows = Rows(options.model, threads)

@@ -67,6 +67,8 @@ def export_onnx(checkpoint: Path, out: Path, precision: Precision) -> None:
             file.chmod(0o644)
         whole.chmod(0o755)
         whole.rename(out)
+    size = sum(file.stat().st_size for file in out.iterdir())
+    log.info("%s: %s, %.1f MB", out, precision, size / 1e6)
 
 
 def _require_libraries() -> None:

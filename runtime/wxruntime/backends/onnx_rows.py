@@ -28,6 +28,9 @@ class Rows:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.enable_mem_pattern = False  # lengths differ from run to run, no plan would be used twice
+        # Threads that spin for each other are fast on an idle machine, and several times slower on a busy one: an
+        # emergency has that.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3  # errors; they are raised as well
         self._session = onnxruntime.InferenceSession(
             directory / "model.onnx", options, providers=["CPUExecutionProvider"]

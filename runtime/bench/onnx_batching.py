@@ -1,0 +1,94 @@
+"""What a batch gains on the emergency engine: tokens per second of an int4 model in 0.3B's shape, alone and together.
+
+    python runtime/bench/onnx_batching.py [DIRECTORY]
+
+steps the backend itself, without a server. DIRECTORY has an exported model, or gets one with random weights: speed does
+not depend on them. `table()` is what other benchmarks call.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from wxruntime.backends.base import Backend, Load
+from wxruntime.backends.base import Sequence as Prompt
+from wxruntime.backends.onnx import load
+from wxruntime.backends.onnx_export import Precision, export_onnx
+from wxruntime.sampling import Sampling
+
+PROMPT_TOKENS, NEW_TOKENS = 32, 32
+CONCURRENT = (1, 4, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """concurrent: answers at once. decode: tokens per second once all prompts are read; whole: with reading them."""
+
+    concurrent: int
+    decode: float
+    whole: float
+
+
+def table(backend: Backend, concurrent: Sequence[int] = CONCURRENT, repeats: int = 1) -> Iterator[Rate]:
+    """The best of `repeats`, which is the one that others disturbed least."""
+    for count in concurrent:
+        runs = [measure(backend, count) for _ in range(repeats)]
+        yield Rate(count, max(run.decode for run in runs), max(run.whole for run in runs))
+
+
+def measure(backend: Backend, count: int) -> Rate:
+    """`count` prompts that come at once, each answered with NEW_TOKENS tokens."""
+    started = time.perf_counter()
+    sampling = Sampling(max_tokens=NEW_TOKENS, temperature=0)
+    backend.admit([Prompt(id, [7 + id] * PROMPT_TOKENS, sampling) for id in range(count)])
+    answering, finished, made, decoded, decode_s = set[int](), 0, 0, 0, 0.0
+    while finished < count:
+        before, all_read = time.perf_counter(), len(answering) == count
+        step = backend.step()
+        answering.update(id for id, _ in step.tokens)
+        made, finished = made + len(step.tokens), finished + len(step.finished)
+        if all_read:
+            decoded, decode_s = decoded + len(step.tokens), decode_s + time.perf_counter() - before
+    return Rate(count, decoded / decode_s, made / (time.perf_counter() - started))
+
+
+def random_model(directory: Path, precision: Precision = "int4") -> None:
+    """ERNIE-4.5-0.3B's exact shape with random weights, exported to `directory`."""
+    import torch
+    from transformers import Ernie4_5Config, Ernie4_5ForCausalLM
+
+    from wxruntime.tiny import Recipe, make_checkpoint
+
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=directory.parent) as unfinished:
+        checkpoint, tiny = Path(unfinished, "random-0.3b"), Path(unfinished, "tiny")
+        make_checkpoint(tiny, Recipe(taught=False))
+        torch.manual_seed(0)
+        Ernie4_5ForCausalLM(Ernie4_5Config()).to(torch.bfloat16).save_pretrained(checkpoint)
+        for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"):
+            shutil.copyfile(tiny / name, checkpoint / name)
+        export_onnx(checkpoint, directory, precision)
+
+
+def main() -> None:
+    directory = Path(sys.argv[1] if len(sys.argv) > 1 else "/tmp/ernie-0.3b-int4")
+    if not directory.exists():
+        random_model(directory)
+    backend = load(Load(directory, context_length=PROMPT_TOKENS + NEW_TOKENS))
+    measure(backend, 1)
+    rates = list(table(backend, repeats=2))
+    print(f"{directory.name}, {PROMPT_TOKENS} tokens read and {NEW_TOKENS} made by each; tokens made per second")
+    print("concurrent   decode  x alone   whole  x alone")
+    for rate in rates:
+        gains = rate.decode / rates[0].decode, rate.whole / rates[0].whole
+        print(f"{rate.concurrent:10} {rate.decode:8.1f} {gains[0]:8.1f} {rate.whole:7.1f} {gains[1]:8.1f}")
+
+
+if __name__ == "__main__":
+    main()
