@@ -13,6 +13,7 @@ from wxruntime.models.rounding import Rounded, find_scale, to_values, to_weight
 
 BLOCK = 128  # columns between two updates of all that follow; a multiple of every group
 DAMP = 0.01  # of the mean second moment, added to each, as in the paper
+MOST_DAMP = 10.0  # with which any sum of squares can be inverted
 
 
 def round_with_compensation(
@@ -24,9 +25,7 @@ def round_with_compensation(
     unseen = moments.diagonal() == 0
     moments.diagonal()[unseen] = 1
     importance = moments.diagonal().clone()
-    moments.diagonal().add_(DAMP * importance.mean())
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments))
-    ahead = torch.linalg.cholesky(inverse, upper=True)
+    ahead = _ahead(moments, importance.mean())
     columns = weight.shape[1]
     width = group or columns
     scales = [find_scale(weight, precision, None, importance)] if group is None else []
@@ -47,3 +46,18 @@ def round_with_compensation(
             errors[:, at : at + 1] = step
         left[:, end:] -= errors @ ahead[start:end, end:]
     return Rounded(torch.cat(values, dim=1), torch.cat(scales, dim=1))
+
+
+def _ahead(moments: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+    """The upper Cholesky factor of the inverse; damped more where inputs that are nearly alike leave no inverse."""
+    damp = DAMP
+    while True:
+        damped = moments + damp * mean * torch.eye(len(moments), device=moments.device)
+        lower, failed = torch.linalg.cholesky_ex(damped)
+        if not failed:
+            upper, failed = torch.linalg.cholesky_ex(torch.cholesky_inverse(lower), upper=True)
+            if not failed:
+                return upper
+        if damp >= MOST_DAMP:
+            raise ValueError("the inputs of this layer have no second moments that can be inverted")
+        damp *= 10
