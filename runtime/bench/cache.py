@@ -28,7 +28,9 @@ async def repeated(port: int, model: str, stream: bool) -> tuple[list[float], li
     client = stand.Client(port)
     firsts, hits = [], []
     for number in range(QUESTIONS):
-        asked = question(model, number, stream=stream)
+        asked = question(
+            model, number + stream * QUESTIONS, stream=stream
+        )  # whole answers would be hits of streams, too
         first = await client.ask(asked)
         assert (first.status, first.cache) == (200, "MISS"), first
         firsts.append(first.whole)
