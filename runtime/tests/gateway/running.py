@@ -75,7 +75,8 @@ def settings(*engines: MockEngine, **more: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def running(folder: Path, config: dict[str, Any]) -> AsyncIterator[Running]:
+async def running(folder: Path, config: dict[str, Any], *, proven: bool = True) -> AsyncIterator[Running]:
+    """Once each engine has shown that it answers, unless `proven` is false."""
     path = folder / "gateway.yaml"
     path.write_text(yaml.safe_dump(config))
     server = Server(path)
@@ -87,7 +88,9 @@ async def running(folder: Path, config: dict[str, Any]) -> AsyncIterator[Running
         async with httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", headers=KEY, timeout=20, trust_env=False
         ) as client:
-            while not all(each.proven for each in server.gateway.models.replicas()):  # each is asked for one token
+            while proven and not all(
+                each.proven for each in server.gateway.models.replicas()
+            ):  # each is asked for one token
                 await asyncio.sleep(0.01)
             yield Running(server, path, client)
     finally:

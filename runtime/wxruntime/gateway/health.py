@@ -111,7 +111,9 @@ class Health:
             connection = await replica.pool.connection(fresh=True)
             try:
                 await connection.ask(head, body, seconds, seconds)
-                return connection.status < 500 or (connection.status == 503 and replica.busy_answer(connection.headers))
+                if connection.status == 503 and replica.busy_answer(connection.headers):
+                    return b'"not_ready"' not in connection.body()  # full is fine; one that still loads is not
+                return connection.status < 500
             finally:
                 connection.release()
         except UpstreamError:
