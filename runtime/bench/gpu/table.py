@@ -56,7 +56,7 @@ NEEDS = {
 }
 
 
-def run(stage: str, models: str, figures: list[dict[str, Any]], out: Path) -> str:
+def run(stage: str, models: str, figures: list[dict[str, Any]], out: Path, left: float) -> str:
     """Run it; its figures join `figures` as they come. Returns what went wrong, or nothing."""
     command, _, most = STAGES[stage]
     path = os.pathsep.join(filter(None, [str(RUNTIME), os.environ.get("PYTHONPATH")]))
@@ -66,7 +66,7 @@ def run(stage: str, models: str, figures: list[dict[str, Any]], out: Path) -> st
     log.flush()
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
                                env=os.environ | {"PYTHONPATH": path, "VLLM_LOGGING_LEVEL": "WARNING"})  # fmt: skip
-    timer = threading.Timer(most, lambda: os.killpg(process.pid, 9))
+    timer = threading.Timer(min(most, left), lambda: os.killpg(process.pid, 9))
     timer.start()
     assert process.stdout is not None
     for line in process.stdout:
@@ -156,7 +156,7 @@ def main() -> None:
             notes.append(f"not run: {stage} (needs {NEEDS[stage]})")
             continue
         began = time.time()
-        wrong = run(stage, asked.models, figures, asked.out)
+        wrong = run(stage, asked.models, figures, asked.out, left)
         print(f"# {stage}: {time.time() - began:.0f} s {wrong}", flush=True)
         if wrong:
             notes.append(f"{stage}: {wrong}")

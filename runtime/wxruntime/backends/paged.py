@@ -78,6 +78,7 @@ def _pages(options: Load, page_bytes: int, device: torch.device) -> int:
         return -(-options.kv_tokens // PAGE)
     if device.type == "cpu":
         return CPU_TOKENS // PAGE
+    torch.cuda.empty_cache()  # what joining the weights has left
     free, total = torch.cuda.mem_get_info(device)
     room = free - (1 - options.memory_fraction) * total - WORKSPACE
     if room < page_bytes:
