@@ -11,5 +11,6 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def setting(flag: str, **attributes: Any) -> Callable[[Command], Command]:
-    """An option that is also the environment's WXRUNTIME_FLAG."""
-    return click.option(flag, envvar="WXRUNTIME" + flag.upper().replace("-", "_").replace("__", "_"), **attributes)
+    """An option that is also the environment's WXRUNTIME_FLAG. A switch is written `--flag/--no-flag`."""
+    name = flag.split("/")[0].removeprefix("--").upper().replace("-", "_")
+    return click.option(flag, envvar=f"WXRUNTIME_{name}", **attributes)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -115,7 +117,10 @@ def test_a_narrow_nucleus_is_greedy(server: Server) -> None:
         ({"stop": ["a"] * 5}, "stop"),
         ({"stream": "yes"}, "stream"),
         ({"stream_options": {"usage": True}}, "stream_options.usage"),
-        ({"n": 2}, "n"),
+        ({"n": 0}, "n"),
+        ({"n": 129}, "n"),
+        ({"logprobs": 3}, "logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
         ({"tools": [{"type": "function"}]}, "tools"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"tempratur": 1}, "tempratur"),
@@ -170,20 +175,21 @@ def test_a_client_that_gives_up_on_a_whole_answer_frees_the_engine(server: Serve
 
 
 def test_a_full_queue_turns_requests_away_and_serves_the_rest(server: Server) -> None:
+    """Four are answered at once and two may wait: the seventh is too many."""
     rejected = server.metric("wxruntime:requests_rejected_total")
-    with (
-        ThreadPoolExecutor(2) as pool,
-        server.client.stream("POST", "/v1/chat/completions", json=endless(stream=True)) as blocking,
-    ):
-        chunks = blocking.iter_bytes()
-        next(chunks)
-        server.wait_until("vllm:num_requests_running", 1)
+    chunks: list[Iterator[bytes]] = []
+    with ExitStack() as open_streams, ThreadPoolExecutor(2) as pool:
+        for running in range(4):
+            stream = server.client.stream("POST", "/v1/chat/completions", json=endless(stream=True))
+            chunks.append(open_streams.enter_context(stream).iter_bytes())  # one that is let go ends its stream
+            next(chunks[running])
+            server.wait_until("vllm:num_requests_running", running + 1)
         waiting = [pool.submit(server.ask) for _ in range(2)]
         server.wait_until("vllm:num_requests_waiting", 2)
         refused = server.ask()
-        blocking.close()
+        open_streams.close()
         answers = [asked.result().json()["choices"][0]["message"]["content"] for asked in waiting]
-    assert refused.status_code == 503
+    assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) >= 1
     assert refused.json()["error"]["code"] == "queue_full"
     assert answers == [ANSWER, ANSWER]
@@ -212,3 +218,94 @@ def test_health_tells_progress(server: Server) -> None:
     after = server.client.get("/health").json()
     assert (before["status"], before["state"]) == ("ok", "ready")
     assert after["steps"] > before["steps"]
+
+
+def test_n_answers_come_side_by_side_and_are_counted_together(server: Server) -> None:
+    body = server.ask(n=3).json()
+    assert [choice["index"] for choice in body["choices"]] == [0, 1, 2]
+    assert {choice["message"]["content"] for choice in body["choices"]} == {ANSWER}
+    assert body["usage"]["completion_tokens"] == 3 * server.ask().json()["usage"]["completion_tokens"]
+    texts = ["", "", ""]
+    for chunk in events(server.ask(n=3, stream=True)):
+        choice = chunk["choices"][0]
+        texts[choice["index"]] += choice["delta"].get("content") or ""
+    assert texts == [ANSWER] * 3
+
+
+def test_the_first_of_n_is_the_one_that_comes_alone_and_the_others_differ(server: Server) -> None:
+    asked = {"temperature": 2, "seed": 11, "max_tokens": 20}
+    alone = server.ask(**asked).json()["choices"][0]["message"]["content"]
+    several = [choice["message"]["content"] for choice in server.ask(n=4, **asked).json()["choices"]]
+    assert several[0] == alone and len(set(several)) > 1
+
+
+def test_a_prompt_may_be_the_ids_of_its_tokens(server: Server) -> None:
+    text = f"<|begin_of_sentence|>User: {QUESTION}\nAssistant: "
+    tokens = server.client.post("/tokenize", json={"prompt": text}).json()
+    assert tokens["count"] == len(tokens["tokens"]) and tokens["max_model_len"] == 8192
+    answers = [
+        server.client.post("/v1/completions", json={"model": "tiny", "prompt": given}).json()["choices"][0]["text"]
+        for given in (text, tokens["tokens"], [tokens["tokens"]])
+    ]
+    assert answers == [ANSWER] * 3
+    outside = server.client.post("/v1/completions", json={"model": "tiny", "prompt": [5, 100_000]})
+    assert (outside.status_code, outside.json()["error"]["param"]) == (400, "prompt")
+
+
+@pytest.mark.parametrize("text", ["你是谁？", "鑫龘𠮷野家 🐼", "Mixed 中文 and English.\n\t二"])
+def test_tokens_and_their_text_are_each_others_inverse(server: Server, text: str) -> None:
+    tokens = server.client.post("/tokenize", json={"prompt": text}).json()["tokens"]
+    assert server.client.post("/detokenize", json={"tokens": tokens}).json() == {"prompt": text}
+
+
+def test_a_conversation_is_tokenized_as_it_will_be_read(server: Server) -> None:
+    messages = chat()["messages"]
+    tokens = server.client.post("/tokenize", json={"messages": messages}).json()["tokens"]
+    assert len(tokens) == server.ask().json()["usage"]["prompt_tokens"]
+
+
+def test_ignore_eos_goes_on_to_max_tokens(server: Server) -> None:
+    body = server.ask(ignore_eos=True, max_tokens=60).json()
+    assert body["usage"]["completion_tokens"] == 60
+    assert body["choices"][0]["finish_reason"] == "length"
+
+
+def test_logprobs_of_a_chat_name_each_token_with_its_alternatives(server: Server) -> None:
+    choice = server.ask(logprobs=True, top_logprobs=2).json()["choices"][0]
+    content = choice["logprobs"]["content"]
+    assert len(content) == server.ask().json()["usage"]["completion_tokens"] - 1  # without the token that ends it
+    assert all(len(each["top_logprobs"]) == 2 for each in content)
+    assert all(each["logprob"] == each["top_logprobs"][0]["logprob"] <= 0 for each in content)
+    streamed = events(server.ask(logprobs=True, top_logprobs=2, stream=True))
+    told = [each for chunk in streamed for each in (chunk["choices"][0]["logprobs"] or {"content": []})["content"]]
+    assert [each["token"] for each in told] == [each["token"] for each in content]
+
+
+def test_logprobs_of_a_completion_are_in_its_own_shape(server: Server) -> None:
+    request = {"model": "tiny", "prompt": "你好", "max_tokens": 5, "logprobs": 2, "ignore_eos": True}
+    told = server.client.post("/v1/completions", json=request).json()["choices"][0]["logprobs"]
+    assert [len(told[name]) for name in ("tokens", "token_logprobs", "top_logprobs", "text_offset")] == [5] * 4
+    assert server.ask().json()["choices"][0]["logprobs"] is None
+
+
+def test_a_shared_prefix_shows_in_usage_and_metrics(server: Server) -> None:
+    question = "".join(question for question, _ in LESSONS) * 2
+    names = ("vllm:prefix_cache_queries_total", "vllm:prefix_cache_hits_total")
+    server.ask(question, max_tokens=1)
+    before = [server.metric(name) for name in names]
+    usage = server.ask(question, max_tokens=1).json()["usage"]
+    queries, hits = (server.metric(name) - old for name, old in zip(names, before, strict=True))
+    assert queries == usage["prompt_tokens"]
+    assert hits == usage["prompt_tokens_details"]["cached_tokens"] > usage["prompt_tokens"] - 20
+
+
+def test_load_tells_what_runs_and_what_there_is_room_for(server: Server) -> None:
+    with server.client.stream("POST", "/v1/chat/completions", json=endless(stream=True)) as response:
+        chunks = response.iter_bytes()
+        next(chunks)
+        server.wait_until("vllm:num_requests_running", 1)
+        load = server.client.get("/load").json()
+    assert (load["state"], load["running"], load["waiting"]) == ("ready", 1, 0)
+    assert (load["max_running"], load["max_outstanding"], load["context_length"]) == (4, 6, 8192)
+    assert 0 < load["kv_usage"] < 1
+    server.wait_until("vllm:kv_cache_usage_perc", 0)

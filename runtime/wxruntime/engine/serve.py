@@ -6,15 +6,18 @@ import logging
 import signal
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import uvicorn
 
+from wxruntime.backends.base import Load
 from wxruntime.checkpoint import SERVED, CheckpointError, read_checkpoint
-from wxruntime.engine import Engine
-from wxruntime.metrics import Metrics
-from wxruntime.model import Device, DType, Ernie
-from wxruntime.server import Api, Service
+from wxruntime.engine.engine import Engine
+from wxruntime.engine.link import Start
+from wxruntime.engine.metrics import Metrics
+from wxruntime.engine.routes import Api
+from wxruntime.engine.service import Service
+from wxruntime.models.verify import Trust
+from wxruntime.tokenizer import TextTokenizer
 
 log = logging.getLogger("wxruntime")
 
@@ -23,36 +26,32 @@ log = logging.getLogger("wxruntime")
 class Options:
     """The settings of `wxruntime engine`, as its help tells them."""
 
-    model: Path
+    backend: str
+    load: Load
     served_model_name: tuple[str, ...]
     host: str
     port: int
-    device: Device
-    dtype: DType
     queue_size: int
     stall_seconds: float
     drain_seconds: int
+    trust: Trust
 
 
 def run(options: Options) -> None:
     """Serve until a signal. Raises CheckpointError when the checkpoint cannot be served or fails on the way."""
-    checkpoint = read_checkpoint(options.model)
-    names = options.served_model_name or (options.model.resolve().name,)
-    log.info("%s: %s, as %s", options.model, SERVED[checkpoint.model_type], ", ".join(names))
+    checkpoint = read_checkpoint(options.load.model, options.trust)
+    tokenizer = TextTokenizer(checkpoint)
+    names = options.served_model_name or (options.load.model.resolve().name,)
+    log.info("%s: %s, as %s", options.load.model, SERVED[checkpoint.model_type], ", ".join(names))
     metrics = Metrics(names[0])
 
     def exit_soon() -> None:
         server.should_exit = True
 
-    engine = Engine(
-        lambda: Ernie(checkpoint, options.device, options.dtype),
-        checkpoint.stop_tokens,
-        metrics,
-        queue_size=options.queue_size,
-        on_failure=exit_soon,
-    )
+    start = Start(options.backend, options.load)
+    engine = Engine(start, tokenizer.tokens, metrics, queue_size=options.queue_size, on_failure=exit_soon)
     metrics.watch(running=lambda: engine.progress().running, waiting=lambda: engine.progress().waiting)
-    service = Service(engine, checkpoint, metrics, names, options.stall_seconds)
+    service = Service(engine, checkpoint, tokenizer, metrics, names, options.stall_seconds)
     server = uvicorn.Server(
         uvicorn.Config(
             Api(service).app(),
@@ -66,8 +65,9 @@ def run(options: Options) -> None:
     # uvicorn drains and then raises the signal again; a service that was told to stop and did has not failed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     server.run()
-    if isinstance(engine.failure, CheckpointError):
-        raise engine.failure
-    if engine.failure is not None:
-        log.error("the model cannot be used any more", exc_info=engine.failure)
-        sys.exit(1)
+    if engine.failure is None:
+        return
+    if engine.failure.refused:
+        raise CheckpointError(str(engine.failure))
+    log.error("the model cannot be used any more: %s", engine.failure)
+    sys.exit(1)

@@ -1,19 +1,19 @@
-"""OpenAI's wire types: requests checked field by field, answers and stream chunks as they go out.
+"""OpenAI's requests, checked field by field.
 
 A field that would change the answer and is not supported is an error that names it, never ignored.
 """
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any, Literal, TypeVar
-from uuid import uuid4
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from wxruntime.generation import FinishReason, Usage
-
 Json = dict[str, Any]
+
+# Most alternatives that are told with a token; OpenAI's limit, and vLLM's default for both routes.
+MOST_LOGPROBS = 20
+MOST_ANSWERS = 128
 
 
 class ApiError(Exception):
@@ -34,7 +34,9 @@ class ApiError(Exception):
 
     @property
     def body(self) -> Json:
-        kind = "invalid_request_error" if self.status < 500 else "server_error"
+        kind = {429: "rate_limit_error"}.get(
+            self.status, "invalid_request_error" if self.status < 500 else "server_error"
+        )
         return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
 
 
@@ -64,6 +66,11 @@ def listed(given: object) -> object:
     raise ValueError("Input should be a string or an array")
 
 
+def one_prompt(given: object) -> object:
+    """A text, or the ids of its tokens. A list that holds one of these is that one, as OpenAI has it."""
+    return given[0] if isinstance(given, list) and len(given) == 1 and isinstance(given[0], str | list) else given
+
+
 class TextPart(Wire):
     type: Literal["text"]
     text: str
@@ -87,8 +94,14 @@ class StreamOptions(Wire):
     include_usage: bool = False
 
 
+TokenIds = list[Annotated[int, Field(ge=0)]]
+Prompt = Annotated[
+    Annotated[str, Field(min_length=1)] | Annotated[TokenIds, Field(min_length=1)], BeforeValidator(one_prompt)
+]
+
+
 class Common(Wire):
-    """What a chat and a text completion have in common."""
+    """What a chat and a text completion have in common. ignore_eos is vLLM's: go on to max_tokens in any case."""
 
     model: str
     max_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -98,7 +111,8 @@ class Common(Wire):
     stop: Annotated[list[str], Field(max_length=4), BeforeValidator(listed)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    n: Annotated[Any, only(1)] = 1
+    n: Annotated[int, Field(ge=1, le=MOST_ANSWERS)] | None = None
+    ignore_eos: bool = False
     frequency_penalty: Annotated[Any, only(0)] = 0
     presence_penalty: Annotated[Any, only(0)] = 0
     logit_bias: Annotated[Any, only({})] = None
@@ -110,12 +124,17 @@ class Common(Wire):
 
     @property
     def token_limit(self) -> int | None:
-        """Most tokens of the answer, when the client sets a limit."""
+        """Most tokens of an answer, when the client sets a limit."""
         return self.max_tokens
 
     @property
     def wants_usage(self) -> bool:
         return self.stream_options is not None and self.stream_options.include_usage
+
+    @property
+    def alternatives(self) -> int | None:
+        """How many likely tokens to tell with each, or None for no likelihoods at all."""
+        raise NotImplementedError
 
 
 class ChatRequest(Common):
@@ -123,7 +142,8 @@ class ChatRequest(Common):
 
     messages: Annotated[list[Message], Field(min_length=1)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    logprobs: Annotated[Any, only(False)] = False
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=MOST_LOGPROBS)] | None = None
     tools: Annotated[Any, only([])] = None
     tool_choice: Annotated[Any, only("none")] = None
     response_format: Annotated[Any, only({"type": "text"})] = None
@@ -132,18 +152,44 @@ class ChatRequest(Common):
     def token_limit(self) -> int | None:
         return self.max_completion_tokens or self.max_tokens
 
+    @property
+    def alternatives(self) -> int | None:
+        return (self.top_logprobs or 0) if self.logprobs else None
+
 
 class CompletionRequest(Common):
     """POST /v1/completions, for one prompt."""
 
-    prompt: Annotated[str, Field(min_length=1)]
-    logprobs: Annotated[Any, only(0)] = None
+    prompt: Prompt
+    logprobs: Annotated[int, Field(ge=0, le=MOST_LOGPROBS)] | None = None
     echo: Annotated[Any, only(False)] = False
     best_of: Annotated[Any, only(1)] = None
     suffix: Annotated[Any, only("")] = None
 
+    @property
+    def alternatives(self) -> int | None:
+        return self.logprobs
 
-Request = TypeVar("Request", bound=Common)
+
+class TokenizeRequest(Wire):
+    """POST /tokenize, as vLLM has it: a prompt, or messages."""
+
+    model: str | None = None
+    prompt: str | None = None
+    messages: list[Message] | None = None
+    add_special_tokens: bool = True
+    add_generation_prompt: bool = True
+    return_token_strs: bool = False
+
+
+class DetokenizeRequest(Wire):
+    """POST /detokenize, as vLLM has it."""
+
+    model: str | None = None
+    tokens: TokenIds
+
+
+Request = TypeVar("Request", bound=Wire)
 
 
 def parse(kind: type[Request], body: bytes) -> Request:
@@ -152,96 +198,13 @@ def parse(kind: type[Request], body: bytes) -> Request:
         return kind.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
+        field = ".".join(str(part) for part in first["loc"] if not _branch(part))
         if first["type"] == "extra_forbidden":
             raise ApiError(400, f"unknown field {field!r}", param=field) from None
         message = first["msg"].removeprefix("Value error, ")
         raise ApiError(400, f"{field}: {message}" if field else message, param=field or None) from None
 
 
-class Reply:
-    """The bodies of one answer: whole, or as the chunks of a stream."""
-
-    prefix: str
-    whole_object: str
-    chunk_object: str
-
-    def __init__(self, model: str) -> None:
-        self.id = f"{self.prefix}-{uuid4().hex}"
-        self._model, self._created = model, int(time.time())
-
-    def whole(self, text: str, reason: FinishReason | None, usage: Usage) -> Json:
-        body = self._body(self.whole_object, [self._choice(reason, self._full(text))])
-        return body | {"usage": usage_json(usage)}
-
-    def chunk(self, text: str) -> Json:
-        """Some more text."""
-        return self._body(self.chunk_object, [self._choice(None, self._part(text))])
-
-    def last_chunk(self, reason: FinishReason | None) -> Json:
-        """Why the answer ended."""
-        return self._body(self.chunk_object, [self._choice(reason, self._part(""))])
-
-    def usage_chunk(self, usage: Usage) -> Json:
-        """Sent after the last chunk when asked for; it has no choices."""
-        return self._body(self.chunk_object, []) | {"usage": usage_json(usage)}
-
-    def opening(self) -> list[Json]:
-        """Chunks that come before any text."""
-        return []
-
-    def _body(self, kind: str, choices: list[Json]) -> Json:
-        return {"id": self.id, "object": kind, "created": self._created, "model": self._model, "choices": choices}
-
-    def _choice(self, reason: FinishReason | None, content: Json) -> Json:
-        return {"index": 0, **content, "logprobs": None, "finish_reason": reason}
-
-    def _full(self, text: str) -> Json:
-        raise NotImplementedError
-
-    def _part(self, text: str) -> Json:
-        raise NotImplementedError
-
-
-class ChatReply(Reply):
-    prefix, whole_object, chunk_object = "chatcmpl", "chat.completion", "chat.completion.chunk"
-
-    def opening(self) -> list[Json]:
-        delta = {"delta": {"role": "assistant", "content": ""}}
-        return [self._body(self.chunk_object, [self._choice(None, delta)])]
-
-    def _full(self, text: str) -> Json:
-        return {"message": {"role": "assistant", "content": text}}
-
-    def _part(self, text: str) -> Json:
-        return {"delta": {"content": text} if text else {}}
-
-
-class CompletionReply(Reply):
-    prefix, whole_object, chunk_object = "cmpl", "text_completion", "text_completion"
-
-    def _full(self, text: str) -> Json:
-        return {"text": text}
-
-    def _part(self, text: str) -> Json:
-        return {"text": text}
-
-
-def usage_json(usage: Usage) -> Json:
-    total = usage.prompt_tokens + usage.completion_tokens
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": total,
-    }
-
-
-def model_json(name: str, context_length: int, created: int) -> Json:
-    """An entry of /v1/models; `max_model_len` is vLLM's name for the context length."""
-    return {
-        "id": name,
-        "object": "model",
-        "created": created,
-        "owned_by": "wxruntime",
-        "max_model_len": context_length,
-    }
+def _branch(part: int | str) -> bool:
+    """pydantic's name of a branch of a union, which no client wrote."""
+    return isinstance(part, str) and (part.startswith(("constrained-", "list[")) or part == "str")

@@ -1,0 +1,88 @@
+"""Text to tokens and back loses nothing, and a conversation is written as transformers would write it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer
+
+from wxruntime.checkpoint import CheckpointError, read_checkpoint
+from wxruntime.tokenizer import PromptError, TextTokenizer
+
+MESSAGES = [
+    {"role": "system", "content": "简短回答。"},
+    {"role": "user", "content": "你好"},
+    {"role": "assistant", "content": "你好！"},
+    {"role": "user", "content": "再见"},
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny: Path) -> TextTokenizer:
+    return TextTokenizer(read_checkpoint(tiny))
+
+
+@pytest.fixture
+def copy(tiny: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny, tmp_path / "copy"))
+
+
+@pytest.mark.parametrize("text", ["你是谁？", "鑫龘𠮷野家 🐼", "Mixed 中文 and English.\n\t二", "从前有座山"])
+def test_every_text_comes_back(tokenizer: TextTokenizer, text: str) -> None:
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_a_chat_is_written_in_ernies_template(tokenizer: TextTokenizer) -> None:
+    assert tokenizer.decode(tokenizer.encode_chat(MESSAGES), skip_special=False) == (
+        "<|begin_of_sentence|>简短回答。\nUser: 你好\nAssistant: 你好！<|end_of_sentence|>User: 再见\nAssistant: "
+    )
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_a_chat_has_the_tokens_that_transformers_gives_it(tiny: Path, tokenizer: TextTokenizer, answer: bool) -> None:
+    theirs = AutoTokenizer.from_pretrained(tiny)
+    expected = theirs.apply_chat_template(MESSAGES, add_generation_prompt=answer, return_dict=False)
+    assert tokenizer.encode_chat(MESSAGES, answer=answer) == expected
+
+
+def test_a_template_may_lie_in_the_configuration_too(copy: Path, tokenizer: TextTokenizer) -> None:
+    template = (copy / "chat_template.jinja").read_text()
+    (copy / "chat_template.jinja").unlink()
+    config = copy / "tokenizer_config.json"
+    for written in (template, [{"name": "tool_use", "template": "x"}, {"name": "default", "template": template}]):
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"chat_template": written}))
+        assert TextTokenizer(read_checkpoint(copy)).encode_chat(MESSAGES) == tokenizer.encode_chat(MESSAGES)
+
+
+def test_messages_that_the_template_refuses_are_an_error_that_says_so(copy: Path) -> None:
+    (copy / "chat_template.jinja").write_text("{{ raise_exception('the roles must alternate') }}")
+    with pytest.raises(PromptError, match="the roles must alternate"):
+        TextTokenizer(read_checkpoint(copy)).encode_chat(MESSAGES)
+
+
+def test_without_a_template_there_is_no_chat(copy: Path) -> None:
+    (copy / "chat_template.jinja").unlink()
+    with pytest.raises(PromptError, match="no chat template"):
+        TextTokenizer(read_checkpoint(copy)).encode_chat(MESSAGES)
+
+
+def test_a_template_cannot_reach_out_of_its_sandbox(copy: Path) -> None:
+    (copy / "chat_template.jinja").write_text("{{ ''.__class__.__mro__[1].__subclasses__() }}")
+    with pytest.raises(PromptError):
+        TextTokenizer(read_checkpoint(copy)).encode_chat(MESSAGES)
+
+
+def test_a_broken_tokenizer_is_refused_by_name(copy: Path) -> None:
+    (copy / "tokenizer.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="tokenizer cannot be loaded"):
+        TextTokenizer(read_checkpoint(copy))
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(copy: Path) -> None:
+    config = copy / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"vocab_size": 10}))
+    with pytest.raises(CheckpointError, match="the model 10"):
+        TextTokenizer(read_checkpoint(copy))

@@ -1,0 +1,184 @@
+"""The routes: OpenAI's API over the engine, vLLM's for tokens, and what an operator's probes ask."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from wxruntime.backends.base import Logprob
+from wxruntime.engine.generation import Generation, GenerationFailed
+from wxruntime.engine.metrics import CONTENT_TYPE
+from wxruntime.engine.openai import (
+    ApiError,
+    ChatRequest,
+    Common,
+    CompletionRequest,
+    DetokenizeRequest,
+    Json,
+    Message,
+    TokenizeRequest,
+    parse,
+)
+from wxruntime.engine.probes import Readiness
+from wxruntime.engine.replies import ChatReply, CompletionReply, Reply, model_json
+from wxruntime.engine.service import CLIENT_LEFT, Service
+from wxruntime.engine.stream import EventStream, cancelled_on_leave
+from wxruntime.tokenizer import PromptError
+
+# A prompt longer than this many characters is turned into tokens beside the event loop: it takes milliseconds.
+LONG_TEXT = 4096
+
+
+class Api:
+    """The endpoints of one service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service, self._engine = service, service.engine
+        self._readiness = Readiness(service.engine)
+        self._started = int(time.time())
+
+    def app(self) -> Starlette:
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            await self._engine.start()
+            yield
+            await self._engine.stop()
+
+        return Starlette(
+            routes=[
+                Route("/v1/models", self.models),
+                Route("/v1/models/{name:path}", self.model),
+                Route("/v1/chat/completions", self.chat, methods=["POST"]),
+                Route("/v1/completions", self.complete, methods=["POST"]),
+                Route("/tokenize", self.tokenize, methods=["POST"]),
+                Route("/detokenize", self.detokenize, methods=["POST"]),
+                Route("/health", self.health),
+                Route("/ready", self.ready),
+                Route("/load", self.load),
+                Route("/metrics", self.metrics),
+            ],
+            exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _unforeseen},
+            lifespan=lifespan,
+        )
+
+    async def models(self, _: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [self._model_json(name) for name in self._service.names]})
+
+    async def model(self, request: Request) -> Response:
+        return JSONResponse(self._model_json(self._service.known(request.path_params["name"])))
+
+    async def chat(self, request: Request) -> Response:
+        asked = parse(ChatRequest, await request.body())
+        reply = ChatReply(self._service.known(asked.model), self._token_text)
+        prompt = await self._chat_tokens(asked.messages)
+        return await self._answer(request, asked, self._service.submit(asked, "messages", prompt), reply)
+
+    async def complete(self, request: Request) -> Response:
+        asked = parse(CompletionRequest, await request.body())
+        reply = CompletionReply(self._service.known(asked.model), self._token_text)
+        prompt = await self._text_tokens(asked.prompt) if isinstance(asked.prompt, str) else asked.prompt
+        return await self._answer(request, asked, self._service.submit(asked, "prompt", prompt), reply)
+
+    async def tokenize(self, request: Request) -> Response:
+        asked = parse(TokenizeRequest, await request.body())
+        if (asked.prompt is None) == (asked.messages is None):
+            raise ApiError(400, "either prompt or messages must be given", param="prompt")
+        if asked.messages is not None:
+            tokens = await self._chat_tokens(asked.messages, answer=asked.add_generation_prompt)
+        else:
+            tokens = await self._text_tokens(asked.prompt or "", special=asked.add_special_tokens)
+        texts = [self._token_text(token) for token in tokens] if asked.return_token_strs else None
+        body = {"count": len(tokens), "max_model_len": self._service.context_length, "tokens": tokens}
+        return JSONResponse(body | {"token_strs": texts})
+
+    async def detokenize(self, request: Request) -> Response:
+        asked = parse(DetokenizeRequest, await request.body())
+        return JSONResponse({"prompt": self._service.tokenizer.decode(asked.tokens, skip_special=False)})
+
+    async def health(self, _: Request) -> Response:
+        """200 while the engine loads, waits or gets on; 503 when a step takes too long or the engine has ended."""
+        return self._probe(self._service.health(), fine=("ok", "loading"))
+
+    async def ready(self, _: Request) -> Response:
+        """200 when a real token has just been made, and the engine is healthy."""
+        status = self._service.health()
+        if status == "ok" and not await self._readiness.ready():
+            status = "no token"
+        return self._probe(status, fine=("ok",))
+
+    async def load(self, _: Request) -> Response:
+        return JSONResponse(self._service.load())
+
+    async def metrics(self, _: Request) -> Response:
+        return Response(self._service.metrics.exposition(), media_type=CONTENT_TYPE)
+
+    def _probe(self, status: str, fine: tuple[str, ...]) -> Response:
+        body = {"status": status, **asdict(self._engine.progress())}
+        return JSONResponse(body, 200 if status in fine else 503)
+
+    def _model_json(self, name: str) -> Json:
+        return model_json(name, self._service.context_length, self._started)
+
+    def _token_text(self, token: int) -> str:
+        return self._service.tokenizer.decode([token], skip_special=False)
+
+    async def _chat_tokens(self, messages: list[Message], *, answer: bool = True) -> list[int]:
+        said = [{"role": message.role, "content": message.text} for message in messages]
+        long = sum(len(message["content"]) for message in said) > LONG_TEXT
+        return await _tokens("messages", long, lambda: self._service.tokenizer.encode_chat(said, answer=answer))
+
+    async def _text_tokens(self, text: str, *, special: bool = True) -> list[int]:
+        read = self._service.tokenizer.encode
+        return await _tokens("prompt", len(text) > LONG_TEXT, lambda: read(text, special=special))
+
+    async def _answer(self, request: Request, asked: Common, generation: Generation, reply: Reply) -> Response:
+        if asked.stream:
+            return EventStream(generation, reply, asked.wants_usage)
+        texts: list[list[str]] = [[] for _ in generation.answers]
+        tokens: list[list[tuple[int, Logprob]]] = [[] for _ in generation.answers]
+        with cancelled_on_leave(request.receive, generation):
+            try:
+                async for pieces in generation.pieces():
+                    for piece in pieces:
+                        texts[piece.index].append(piece.text)
+                        tokens[piece.index] += piece.tokens
+            except GenerationFailed as error:
+                if generation.answers[0].finish_reason == "cancelled":
+                    return Response(status_code=CLIENT_LEFT)
+                raise ApiError(500, str(error)) from error
+        return JSONResponse(reply.whole(["".join(text) for text in texts], tokens, generation))
+
+
+async def _tokens(field: str, long: bool, read: Callable[[], list[int]]) -> list[int]:
+    try:
+        tokens = await run_in_threadpool(read) if long else read()
+    except PromptError as error:
+        raise ApiError(400, str(error), param=field) from error
+    if not tokens:
+        raise ApiError(400, f"{field}: there is no token in it", param=field)
+    return tokens
+
+
+async def _api_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return JSONResponse(error.body, error.status, headers=error.headers)
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    """Starlette's own: no such path, or not with this method."""
+    assert isinstance(error, HTTPException)
+    return JSONResponse(ApiError(error.status_code, error.detail).body, error.status_code, headers=error.headers)
+
+
+async def _unforeseen(_: Request, error: Exception) -> Response:
+    """The traceback is in the log; the client gets OpenAI's shape."""
+    return JSONResponse(ApiError(500, "internal error").body, 500)

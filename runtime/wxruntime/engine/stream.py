@@ -1,0 +1,66 @@
+"""An answer while it is made: server-sent events, and how a client that leaves is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from wxruntime.engine.generation import Generation, GenerationFailed
+from wxruntime.engine.openai import ApiError
+from wxruntime.engine.replies import DONE, Reply, event
+
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+@contextmanager
+def cancelled_on_leave(receive: Receive, generation: Generation) -> Iterator[None]:
+    """While this is open, a client that closes its connection takes its sequences out of the batch."""
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        generation.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        generation.cancel()
+
+
+class EventStream(Response):
+    """Chunks, the reason, usage when asked for, [DONE]. A failure on the way is an event too.
+
+    Sent without Starlette's own streaming, which starts a group of tasks an answer and wakes several a chunk.
+    """
+
+    def __init__(self, generation: Generation, reply: Reply, wants_usage: bool) -> None:
+        self.status_code, self.background = 200, None
+        self._generation, self._reply, self._wants_usage = generation, reply, wants_usage
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        generation, chunk = self._generation, self._reply.chunk
+        lengths = [0] * len(generation.answers)
+        with cancelled_on_leave(receive, generation):
+            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+            last = DONE
+            try:
+                async for pieces in generation.pieces():
+                    body = b"".join([chunk(piece, lengths[piece.index]) for piece in pieces])
+                    for piece in pieces:
+                        lengths[piece.index] += len(piece.text)
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
+                if self._wants_usage:
+                    last = self._reply.usage_chunk(generation.usage) + DONE
+            except GenerationFailed as error:
+                last = event(ApiError(500, str(error)).body) + DONE
+            await send({"type": "http.response.body", "body": last})
