@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from calls import EVENTS, JSON, Engine, call, event, header, read
 from pydantic import ValidationError
 from test_response_cache import in_loop, over
 
-from wxruntime.gateway import config
+from wxruntime.document import DocumentError
+from wxruntime.gateway import config, config_file
 from wxruntime.gateway.center_client import CenterLost
 from wxruntime.gateway.edge import Edge
 from wxruntime.gateway.edge_policy import Policy
@@ -64,6 +67,18 @@ def test_a_rule_that_holds_sends_a_request_to_the_center(
 def test_a_pattern_that_is_none_is_refused() -> None:
     with pytest.raises(ValidationError, match="regular expression"):
         policy(complexity=[{"pattern": "("}])
+
+
+def test_a_name_that_only_the_center_knows_is_a_mistake_with_what_to_do(tmp_path: Path) -> None:
+    for name in ("ca", "cert", "key"):
+        (tmp_path / name).write_text("")
+    tls = {"ca": str(tmp_path / "ca"), "certificate": str(tmp_path / "cert"), "key": str(tmp_path / "key")}
+    model = {"name": "ernie-0.3b", "replicas": [{"url": "http://127.0.0.1:1"}]}
+    edge = {"host": "c", "port": 1, "tls": tls, "policy": {"models": ["ernie-21b"]}}
+    path = tmp_path / "gateway.yaml"
+    path.write_text(yaml.safe_dump({"models": [model], "edge": edge}))
+    with pytest.raises(DocumentError, match=r"ernie-21b.*make it an alias of the model that answers"):
+        config_file.read(path)
 
 
 class Small(Engine):

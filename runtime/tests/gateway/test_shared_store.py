@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from calls import Engine
+from running import MockEngine, running, settings
 from test_response_cache import asked, in_loop, made
 
 from wxruntime.gateway import config
@@ -159,3 +160,20 @@ async def test_a_wrong_password_is_a_store_that_is_down(server: Server, tmp_path
     assert await store.get(b"slot-w") is None
     assert store.passed_by
     await store.close()
+
+
+@in_loop
+async def test_two_gateways_that_are_configured_so_share_their_answers(server: Server, tmp_path: Path) -> None:
+    engine = await MockEngine().start()
+    password = tmp_path / "password"
+    password.write_text("secret")
+    store = {"host": "127.0.0.1", "port": server.port, "password_file": str(password), "namespace": "gateways"}
+    shared = settings(engine, cache={"shared": store | {"timeout_seconds": 2.0}})
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    async with running(tmp_path / "one", shared) as one, running(tmp_path / "other", shared) as other:
+        assert (await one.chat()).headers["x-cache"] == "MISS"
+        assert one.gateway.cache is not None
+        await asyncio.gather(*one.gateway.cache.shared._writes)
+        assert (await other.chat()).headers["x-cache"] == "HIT"
+        assert await other.metric("wxops_gateway_cache_shared_failures_total") == 0

@@ -48,6 +48,10 @@ def _judge(document: Document, config: Config) -> None:
             if name in known:
                 document.mistake(("models", index), f"the name {name!r} is that of models[{known[name]}], too")
             known[name] = index
+    for at, wanted in enumerate(config.edge.policy.models if config.edge is not None else ()):
+        if wanted not in known:  # nobody could ask for it, and the edge could not answer for it alone
+            message = f"{unknown(wanted, list(known))}; make it an alias of the model that answers without the center"
+            document.mistake(("edge", "policy", "models", at), message)
     names: set[str] = set()
     for index, client in enumerate(config.clients):
         place = ("clients", index)
