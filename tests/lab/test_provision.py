@@ -117,7 +117,10 @@ def test_what_is_missing_is_named(
     assert reason in played.told()
 
 
-@pytest.mark.parametrize("wrong", [{"runtime_image": ""}, {"runtime_model_src": "/nowhere"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"runtime_image": ""}, {"runtime_model_src": "/nowhere"}, {"runtime_profile": "vllm.yaml"}],  # an example's digest
+)
 def test_what_the_controller_knows_to_be_wrong_is_said_before_the_first_change(
     wrong: dict[str, Any], managed: ManagedHost, variables: dict[str, Any]
 ) -> None:
