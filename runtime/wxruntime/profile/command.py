@@ -160,8 +160,8 @@ def _wxruntime(profile: Profile, choice: Choice, node: int) -> Iterator[str]:
     for name in profile.served_names:
         yield from ("--served-model-name", name)
     yield from ("--host", profile.host, "--port", str(profile.port))
-    if profile.engine != "onnx" and choice.precision in DTYPES:
-        yield from ("--dtype", DTYPES[choice.precision])
+    if profile.engine != "onnx" and not choice.quantized:
+        yield from ("--dtype", DTYPES.get(choice.precision, choice.precision))
     for flag, value in (
         ("--context-length", profile.max_model_len),
         ("--max-sequences", profile.max_num_seqs),

@@ -82,7 +82,7 @@ def _range(about: Engine) -> str:
 def _precisions(profile: Profile, about: Engine) -> Iterator[Finding]:
     for precision in profile.precision:
         if not about.offers(precision):
-            offered = ", ".join([*about.online, *about.reads])
+            offered = ", ".join(dict.fromkeys([*about.online, *about.reads]))
             yield wrong("precision", f"{about.name} does not have {precision}; it has {offered}")
     for precision in profile.precision:
         if profile.precision.count(precision) > 1:
