@@ -178,17 +178,18 @@ def main() -> None:
         for each in options.peer:
             name, _, command = each.partition("=")
             measure(name, lambda command=command: peer(command, url))
-    with tempfile.TemporaryDirectory() as folder, engine(tokens=100, between=0.05) as url:
-        with gateway(url, Path(folder), None) as (pid, port):
-            await_answer(f"http://127.0.0.1:{port}{path}")
-            for count in options.streams:
-                before = cpu(pid)
-                whole, seconds = asyncio.run(streams(port, count, 100))
-                used = 1e6 * (cpu(pid) - before) / (count * 102)
-                print(
-                    f"{whole} of {count} streams of 100 tokens came whole in {seconds:.1f} s (alone: 5.0 s), ", end=""
-                )
-                print(f"{used:.0f} µs of CPU an event, {memory(pid):.0f} MiB", flush=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        engine(tokens=100, between=0.05) as url,
+        gateway(url, Path(folder), None) as (pid, port),
+    ):
+        await_answer(f"http://127.0.0.1:{port}{path}")
+        for count in options.streams:
+            before = cpu(pid)
+            whole, seconds = asyncio.run(streams(port, count, 100))
+            used = 1e6 * (cpu(pid) - before) / (count * 102)
+            print(f"{whole} of {count} streams of 100 tokens came whole in {seconds:.1f} s (5.0 s alone), ", end="")
+            print(f"{used:.0f} µs of CPU an event, {memory(pid):.0f} MiB", flush=True)
 
 
 if __name__ == "__main__":

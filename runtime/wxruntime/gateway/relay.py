@@ -53,7 +53,7 @@ class Relay:
             if answer.status in BROKEN or answer.status == 429:
                 if answer.status not in BUSY:
                     replica.failed()
-                if len(tried) < self.settings.attempts and self._choose(call, model, tried) is not None:
+                if len(tried) < self.settings.attempts and _others(model, tried):
                     continue
             else:
                 replica.succeeded()
@@ -142,6 +142,11 @@ class Relay:
             replica.failed()
             call.outcome, call.error = "broken", error.reason
             yield usage.border + error_event(502, "upstream", f"the answer broke off: {error.reason}")
+
+
+def _others(model: Model, tried: set[Replica]) -> bool:
+    """Whether there is somebody else to try."""
+    return any(each.takes_calls and each not in tried for each in (*model.replicas, *model.emergency))
 
 
 def _release(replica: Replica, connection: Connection) -> None:
