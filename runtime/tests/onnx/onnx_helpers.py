@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from wxruntime.backends.base import Load, Sequence, Step
+from wxruntime.backends.base import Backend, Load, Sequence, Step
 from wxruntime.backends.onnx import OnnxBackend, load
 
 
@@ -29,7 +29,7 @@ class Answers:
         self.finished.update(step.finished)
 
 
-def answer(backend: OnnxBackend, *sequences: Sequence) -> Answers:
+def answer(backend: Backend, *sequences: Sequence) -> Answers:
     """Admit them all and step until each has ended."""
     backend.admit(sequences)
     answers = Answers({}, {})

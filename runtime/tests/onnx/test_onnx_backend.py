@@ -171,3 +171,22 @@ def test_onnxruntime_genai_itself_draws_the_same_tokens(tokenizer: Tokenizer, ti
     while not generator.is_done():
         generator.generate_next_token()
     assert tokenizer.decode(list(generator.get_sequence(0))[len(prompt) :]) == lesson
+
+
+def test_the_transformers_backend_draws_the_same_tokens(tokenizer: Tokenizer, tiny: Path, tiny_fp32: Path) -> None:
+    """Greedy, and by seed: the gateway may fail over from one to the other."""
+    from wxruntime.backends.transformers import load as load_transformers
+
+    samplings = [greedy(20), Sampling(20, 1.0, 0.9, seed=7), Sampling(20, 1.3, 1.0, seed=8)]
+    questions = ["你能做什么？", "Who are you?", ENDLESS_QUESTION]
+    sequences = [
+        Sequence(3 * at + which, asked(tokenizer, question), sampling)
+        for at, question in enumerate(questions)
+        for which, sampling in enumerate(samplings)
+    ]
+    reference = load_transformers(Load(tiny, device="cpu", max_sequences=16, kv_tokens=4096))
+    try:
+        expected = answer(reference, *sequences)
+    finally:
+        reference.close()
+    assert answer(open_backend(tiny_fp32), *sequences).tokens == expected.tokens

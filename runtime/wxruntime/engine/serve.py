@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import uvicorn
 
 from wxruntime.backends.base import Load
-from wxruntime.checkpoint import SERVED, CheckpointError, read_checkpoint
+from wxruntime.checkpoint import SERVED, CheckpointError, Weights, read_checkpoint
 from wxruntime.engine.engine import Engine
 from wxruntime.engine.link import Start
 from wxruntime.engine.metrics import Metrics
@@ -39,7 +39,8 @@ class Options:
 
 def run(options: Options) -> None:
     """Serve until a signal. Raises CheckpointError when the checkpoint cannot be served or fails on the way."""
-    checkpoint = read_checkpoint(options.load.model, options.trust)
+    weights: Weights = "onnx" if options.backend == "onnx" else "safetensors"
+    checkpoint = read_checkpoint(options.load.model, options.trust, weights)
     tokenizer = TextTokenizer(checkpoint)
     names = options.served_model_name or (options.load.model.resolve().name,)
     log.info("%s: %s, as %s", options.load.model, SERVED[checkpoint.model_type], ", ".join(names))
