@@ -120,6 +120,7 @@ def test_a_stream_that_is_not_whole_and_good_is_not_kept(why: str, events: list[
         ("aborted", answer(reason="abort")),
         ("not ended", answer(reason=None)),
         ("a list", b"[]"),
+        ("deeper than a parser goes", b'{"error": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
     ],
 )
 def test_an_answer_that_is_not_whole_and_good_is_not_kept(why: str, body: bytes) -> None:

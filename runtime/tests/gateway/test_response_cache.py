@@ -327,6 +327,22 @@ async def test_a_failure_is_everybodys_and_the_next_one_asks_again() -> None:
 
 
 @in_loop
+async def test_a_fault_of_the_gateways_own_hangs_nobody() -> None:
+    cache, engine = made(), Engine()
+    engine.fault = RuntimeError("a bug")
+    failures = await asyncio.gather(*(asked(cache, engine) for _ in range(3)), return_exceptions=True)
+    assert [str(failure) for failure in failures] == ["a bug"] * 3
+    engine.fault = None
+
+    def full(key: bytes, answer: Recorded) -> bool:
+        raise RuntimeError("another bug")
+
+    cache.memory.put = full  # type: ignore[method-assign]
+    for stream in (False, True):
+        assert (await asked(cache, engine, stream=stream))[0] == "MISS"
+
+
+@in_loop
 async def test_a_stream_that_breaks_is_broken_for_everybody_and_says_so() -> None:
     cache, engine = made(), Engine()
     engine.breaks = engine.stepwise = True

@@ -130,14 +130,16 @@ class Flight:
         except Exception as error:
             self._failure = error
         finally:
-            for ending in self.call.endings:
-                ending()
             self._over = True
-            if self._seats:
-                _charge(self._seats[0].call, self.call.usage)
-            self._landed(self)
-            self._settle()
-            self._pulse()
+            try:
+                for ending in self.call.endings:
+                    ending()
+                if self._seats:
+                    _charge(self._seats[0].call, self.call.usage)
+                self._landed(self)
+            finally:  # nobody waits for what is over, whatever went wrong
+                self._settle()
+                self._pulse()
 
     async def _follow(self, stream: AsyncGenerator[bytes, None]) -> None:
         splitter = Splitter()

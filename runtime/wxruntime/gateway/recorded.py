@@ -15,6 +15,7 @@ Json = dict[str, Any]
 # Why a whole answer ends. Engines say "abort" or "error" where it is not whole.
 WHOLE = frozenset({"stop", "length", "tool_calls", "function_call", "content_filter"})
 DONE = b"data: [DONE]\n\n"
+UNREADABLE = (msgspec.DecodeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def whole(body: bytes, content_type: bytes, tokens: tuple[int, int], now: float)
     """An answer with status 200 as it came; None when it is not good or not whole."""
     try:
         told = _told.decode(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     if told.error is not None:
         return None
@@ -89,7 +90,7 @@ def stream(events: list[bytes], content_type: bytes, tokens: tuple[int, int], no
             at = index
         try:
             told = _told.decode(data)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return None
         if told.error is not None:
             return None
@@ -115,7 +116,7 @@ def other_form(answer: Recorded) -> Recorded | None:
     """
     try:
         return _as_whole(answer) if answer.stream else _as_stream(answer)
-    except (msgspec.DecodeError, LookupError, TypeError, AttributeError):
+    except (*UNREADABLE, LookupError, TypeError, AttributeError):
         return None
 
 
