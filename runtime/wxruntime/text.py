@@ -20,7 +20,10 @@ class AnswerText:
 
     def push(self, token: int) -> str:
         """The text that this token makes visible; `stopped` is then true when a stop string was met."""
-        self._held += self._decoder.step(self._tokenizer, token) or ""
+        text = self._decoder.step(self._tokenizer, token) or ""
+        if not self._stop:
+            return text
+        self._held += text
         found = [at for at in map(self._held.find, self._stop) if at >= 0]
         if found:
             self.stopped = True
