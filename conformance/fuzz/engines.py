@@ -19,7 +19,10 @@ FOLDER = "/root/play"  # in the host: the playbook, with the files that it names
 TOLD = "/root/told"  # in the host: what the engine told of every task
 LIMIT_S = 180
 ENGINES = ("ansible", "wxops")
-INVENTORY = f"{NAME} ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n"
+# localhost, too: the Python of an engine, which a play finds there by itself, lies where only root comes.
+INVENTORY = "".join(
+    f"{name} ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n" for name in (NAME, "localhost")
+)
 
 
 @dataclass(frozen=True)

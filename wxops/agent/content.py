@@ -27,7 +27,7 @@ class Content:
     @classmethod
     def of_file(cls, path: str) -> Content:
         """A file's content: read now when small, else left where it is. No link is followed, no fifo waited for."""
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with open(_unread(path, os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             if os.fstat(file.fileno()).st_size > SMALL:
                 return cls(path=path)
             return cls(file.read())
@@ -46,7 +46,7 @@ class Content:
     def open(self) -> BinaryIO:
         if self.data is not None:
             return io.BytesIO(self.data)
-        return open(self.path or "", "rb")
+        return open(_unread(self.path or ""), "rb")
 
     def chunks(self) -> Iterator[bytes]:
         with self.open() as file:
@@ -86,3 +86,12 @@ def digest(chunks: Iterator[bytes], algorithm: str) -> str:
     for chunk in chunks:
         summed.update(chunk)
     return summed.hexdigest()
+
+
+def _unread(path: str, flags: int = 0) -> int:
+    """A file opened to be read, which keeps the time when it was read last: looking at a file changes nothing."""
+    flags |= os.O_RDONLY | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_NOATIME)
+    except PermissionError:  # only its owner and root may ask for that
+        return os.open(path, flags)

@@ -47,6 +47,8 @@ Result = dict[str, Any]
 KEYWORDS = ("environment", "ignore_errors", "notify", "delegate_to", "delegate_facts", "become_user", "timeout", "port",
             "no_log")  # fmt: skip
 """An error in one fails a task before it does anything, also where the task would not need it."""
+BEGUN_HERE = frozenset({"copy", "template", "assemble", "unarchive"})
+"""Modules that begin on the controller, in Ansible too, where the host's part looks at the arguments."""
 DEFAULT_RETRIES, DEFAULT_DELAY_S = 3, 5.0
 
 
@@ -249,11 +251,12 @@ class HostTask:
     def _failure(self, error: WxopsError) -> Result:
         """The result of an item that failed here. What is wrong in the playbook is no result to be judged by it.
 
-        A module tells of wrong arguments itself, and so does copy, as in Ansible: that is judged as any failure.
+        A module tells of wrong arguments itself, as in Ansible: that is judged as any failure.
         """
         if isinstance(error, TaskFailed):
             return {"failed": True, "msg": error.what, **error.result}
-        told = self.module.runs == "host" and not isinstance(error, TemplateError)
+        of_module = self.module.runs == "host" or self.module.name in BEGUN_HERE
+        told = of_module and not isinstance(error, TemplateError)
         return failure(error) if told else {**failure(error), NOT_JUDGED: True}
 
     def _together(self, items: list[Item]) -> list[Result]:

@@ -36,7 +36,8 @@ class Includes:
 
     def groups(self, results: Mapping[str, Mapping[str, Any]]) -> Sequence[Group]:
         """The includes that hosts asked for, in the order of hosts and items."""
-        found: dict[str, Group] = {}
+        found: dict[str, list[Group]] = {}
+        groups: list[Group] = []
         for host, result in results.items():
             for each in result.get("results", [result]):
                 if "_include" in each and not each.get("failed"):
@@ -44,10 +45,14 @@ class Includes:
                     names = {name: each[name] for name in said if name}
                     names.update({key: each[key] for key in ("ansible_loop_var", "ansible_index_var") if key in each})
                     key = json.dumps([each["_include"], names], sort_keys=True, default=str)
-                    group = found.setdefault(key, Group(each["_include"], names))
-                    if host not in group.hosts:
-                        group.hosts.append(host)
-        return list(found.values())
+                    alike = found.setdefault(key, [])
+                    group = next((one for one in alike if host not in one.hosts), None)
+                    if group is None:  # an item that a loop has twice is included twice
+                        group = Group(each["_include"], names)
+                        alike.append(group)
+                        groups.append(group)
+                    group.hosts.append(host)
+        return groups
 
     def load(self, task: Task, group: Group) -> Sequence[Node]:
         """The tasks; their handlers are known from now on. Raises InputError with what is wrong in them."""

@@ -136,6 +136,9 @@ def told(result: Mapping[str, Any]) -> Result:
 
 def is_failed(result: Mapping[str, Any]) -> bool:
     """Did it fail? Where failed_when was asked, it alone decides, also when the retries of `until` ran out."""
+    asked = [each for each in item_results(result) if "failed_when_result" in each]
+    if asked:
+        return any(each["failed_when_result"] for each in asked)
     return bool(result.get("failed_when_result", result.get("failed")))
 
 
@@ -158,7 +161,7 @@ def of_loop(results: list[Result]) -> Result:
         return {**whole, "skipped": True, "skipped_reason": "No items in the list"}
     if all(result.get("skipped") for result in results):
         return {**whole, "skipped": True, "msg": "All items skipped"}
-    if any(map(is_failed, results)):
+    if any(result.get("failed") for result in results):
         return {**whole, "failed": True, "msg": "One or more items failed"}
     return {**whole, "msg": "All items completed"}
 

@@ -165,14 +165,17 @@ class Placing:
         if dest.endswith("/"):
             self._make_directories(dest.rstrip("/"))
         self._parent_must_exist(dest.rstrip("/"))
+        told = dest
         if not src.endswith("/"):
-            if self.change.file(dest, follow=True)["type"] == "absent":
+            is_new = self.change.file(dest, follow=True)["type"] == "absent"
+            if is_new:
                 self.change.set("file", self.change.real(dest), self.change.new_directory())
             dest = os.path.join(dest, os.path.basename(src))
+            told = told if is_new else dest
         owner = self.change.attributes({"type": "directory"}, None, self.asked.owner, self.asked.group)
         self._tree(self.change.real(src), self.change.real(dest), follow_links, owner)
-        self.asked.set(self.change, self.change.real(dest))
-        return dict(describe(self.change, dest), dest=dest, src=src, checksum=None, md5sum=None)
+        self.asked.set(self.change, self.change.real(told))
+        return dict(describe(self.change, told), dest=told, src=src, checksum=None, md5sum=None)
 
     def _tree(self, src: str, dest: str, follow_links: bool, owner: Dict[str, int]) -> None:
         source, now = self.change.file(src), self.change.file(dest)
