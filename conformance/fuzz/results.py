@@ -104,8 +104,9 @@ def _where(place: tuple[str, str, int]) -> str:
 def _said(said: Mapping[str, Any] | None) -> str:
     if said is None:
         return "did not run it"
-    message = said["result"].get("msg") or [each.get("msg") for each in said["result"].get("results") or []
-                                            if isinstance(each, dict) and each.get("failed")]  # fmt: skip
+    items = [each.get("msg") for each in said["result"].get("results") or []
+             if isinstance(each, dict) and each.get("failed")]  # fmt: skip
+    message = items or said["result"].get("msg")  # of a loop what each item says: the whole says only that some failed
     return f"{status(said)}: {str(message)[:160]}" if message and said["status"] != "ok" else status(said)
 
 

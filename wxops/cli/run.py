@@ -87,9 +87,19 @@ def load(playbooks: list[Path], given: dict[str, Any], settings: Any) -> tuple[P
     options: RunOptions = flags.run_options(given, settings)
     inventory = Inventory.load(sources, options.vault)
     project = Project.load(inventory, [path.resolve() for path in playbooks], options)
-    if not sources and not (project.plays and all(project.hosts(play) for play in project.plays)):
-        flags.inventory_sources((), settings)  # only what is for localhost needs none
+    if not sources and not _needs_none(project):
+        flags.inventory_sources((), settings)
     return project, sources
+
+
+def _needs_none(project: Project) -> bool:
+    """Is a playbook for localhost alone, or for hosts that it may make itself?"""
+    for play in project.plays:
+        if not project.hosts(play):
+            return False
+        if any(task.module in ("add_host", "include_tasks", "include_role") for task in play.tasks()):
+            return True
+    return bool(project.plays)
 
 
 def _instead_of(missing: Path) -> str | None:

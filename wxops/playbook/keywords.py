@@ -17,6 +17,7 @@ COMMON = frozenset(
         "environment",
         "module_defaults",
         "collections",
+        "debugger",
         "become",
         "become_user",
         "become_method",
@@ -61,6 +62,8 @@ LISTS = frozenset({"tasks", "pre_tasks", "post_tasks", "handlers", "roles", "blo
 MAPPINGS = frozenset({"vars", "loop_control"})
 
 NOT_YET = frozenset({"debugger"})
+NOT_WANTED = (None, "never")
+"""What may be said of these: that they are not wanted."""
 
 
 def check(mapping: SourceDict, known: frozenset[str], what: str, also: frozenset[str] = frozenset()) -> None:
@@ -68,6 +71,9 @@ def check(mapping: SourceDict, known: frozenset[str], what: str, also: frozenset
     for key, value in mapping.items():
         if key not in known and key not in also:
             raise unknown(str(key), known, what, mapping.at(key))
+        if key in NOT_YET and value not in NOT_WANTED:
+            said = f"the keyword {key!r} of {_one(what)} is Ansible's, but wxops does not have it yet"
+            raise InputError(said, where=mapping.at(key))
         if key in LISTS and value is not None and not isinstance(value, SourceList):
             raise InputError(f"{key} of {_one(what)} should be a list", where=mapping.at(key))
         if key in MAPPINGS and value is not None and not isinstance(value, SourceDict):
@@ -77,10 +83,6 @@ def check(mapping: SourceDict, known: frozenset[str], what: str, also: frozenset
 
 
 def unknown(key: str, known: frozenset[str], what: str, where: Origin) -> InputError:
-    if key in NOT_YET:
-        return InputError(
-            f"the keyword {key!r} of {_one(what)} is Ansible's, but wxops does not have it yet", where=where
-        )
     return InputError(f"{_one(what)} has no keyword {key!r}", where=where, fix=nearest(key, sorted(known)))
 
 

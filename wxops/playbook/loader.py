@@ -57,11 +57,12 @@ class Loader:
     ) -> list[Play]:
         keywords.check(mapping, frozenset({"name", "when", "tags", "vars"}), "import_playbook", frozenset({key}))
         check_syntax(mapping)
-        target = path.parent / str(self.known.render(mapping[key], variables))
+        around = {**(mapping.get("vars") or {}), **variables}
+        target = path.parent / str(self.known.render(mapping[key], around))
         if not target.is_file():
             raise InputError(f"there is no playbook {target}", where=mapping.at(key))
         inside = outer.inner({name: value for name, value in mapping.items() if name != "vars"})
-        return self.playbook(target, inside, {**(mapping.get("vars") or {}), **variables})
+        return self.playbook(target, inside, around)
 
     def _play(self, mapping: SourceDict, path: Path, outer: Common, variables: dict[str, Any]) -> Play:
         keywords.check(mapping, keywords.PLAY, "play")

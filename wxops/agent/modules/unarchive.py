@@ -52,7 +52,8 @@ def unarchive(
     if creates and change.file(creates, follow=True)["type"] != "absent":
         return {"skipped": True, "msg": "skipped, since %s exists" % creates}
     if change.file(dest, follow=True)["type"] != "directory":
-        raise ModuleFailure("dest '%s' must be an existing dir" % dest, dest=dest)
+        # `failed_when` is not asked, as with Ansible, where the controller looks at dest.
+        raise ModuleFailure("dest '%s' must be an existing dir" % dest, dest=dest, _not_judged=True)
     folder = None if change.check else change.real(dest)
     content = _sent(change, _content, folder) if _content else _source(change, src, validate_certs, folder)
     if content.size == 0:
