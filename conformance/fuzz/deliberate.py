@@ -56,12 +56,13 @@ def _holds(pattern: str, value: Any) -> bool:
 
 
 def _did_it(theirs: Ran, ours: Ran, playbook: str) -> bool:
-    """Did ansible-core run, and no task of it failed, what wxops refused? Not where its tags chose none of it."""
+    """Did ansible-core run, and no task of it failed, what wxops refused? Not where tags or a `when` kept it out."""
     found = REFUSED_AT.search(ours.output)
     if _failed(theirs) or not theirs.told:
         return False
     task = _task_at(playbook, int(found[1])) if found else None
-    return task is None or any(str(said["where"]).endswith(f"/play.yml:{task}") for said in theirs.told)
+    there = [said["status"] for said in theirs.told if str(said["where"]).endswith(f"/play.yml:{task}")]
+    return task is None or any(status != "skipped" for status in there)
 
 
 def _task_at(playbook: str, line: int) -> int | None:

@@ -32,8 +32,8 @@ LEFT_OUT = {
     "discovered_interpreter_python": "of ansible-core's own",
 }  # fmt: skip
 # Keys that are sentences where something went wrong.
-SENTENCES = ("msg", "reason", "skip_reason", "stderr", "stderr_lines", "details", "errors", "failed_when_result",
-             "changed_when_result")  # fmt: skip
+SENTENCES = ("msg", "message", "reason", "skip_reason", "stderr", "stderr_lines", "details", "errors",
+             "failed_when_result", "changed_when_result")  # fmt: skip
 FLAGS = ("failed", "changed", "skipped")
 ERROR, ERROR_SAID = re.compile(r"<< error (\d+) - .*? >>", re.DOTALL), "<< error >>"
 TEMPORARY = re.compile(r"/[\w./~-]*(?:ansible-tmp-|ansible\.|\.ansible)[\w./-]*|/[\w./-]*wxops[\w./-]*")

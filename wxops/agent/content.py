@@ -27,7 +27,11 @@ class Content:
     @classmethod
     def of_file(cls, path: str) -> Content:
         """A file's content: read now when small, else left where it is. No link is followed, no fifo waited for."""
-        with open(_unread(path, os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        try:
+            opened = _unread(path, os.O_NOFOLLOW | os.O_NONBLOCK)
+        except PermissionError:
+            return cls(path=path)  # who only asks whether it is there need not read it
+        with open(opened, "rb") as file:
             if os.fstat(file.fileno()).st_size > SMALL:
                 return cls(path=path)
             return cls(file.read())

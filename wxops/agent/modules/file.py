@@ -68,6 +68,8 @@ def file(
     """
     if _diff_peek is not None:  # what copy asks before it shows a difference; some roles ask, too
         return {"path": path, "appears_binary": _appears_binary(change, path), "changed": False}
+    if not path:
+        raise ModuleFailure("path is empty, which would be the directory that the agent happens to be in", path=path)
     if src is not None and state not in ("link", "absent") and change.file(path, follow=True)["type"] == "directory":
         path = os.path.join(path, os.path.basename(src))
     wanted = state or _state_now(change, path) or ("directory" if recurse else "file")
