@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
+import socket
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,3 +92,11 @@ def planned(case: Mapping[str, Any], folder: Path) -> Plan:
         models[None] = look(case["model"])
     host: Host | None = from_facts(facts(case["host"]), "facts") if "host" in case else None
     return plan(write_profile(folder, case["set"]), models, host)
+
+
+def free_port() -> int:
+    """Below those that the kernel gives to clients: an engine binds to it seconds after it was found free."""
+    while True:
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.bind(("127.0.0.1", port := random.randrange(20_000, 32_000)))
+            return port

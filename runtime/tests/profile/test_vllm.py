@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 import torch
-from profile_case import planned, write_profile
+from profile_case import free_port, planned, write_profile
 from transformers import Ernie4_5Config, Ernie4_5ForCausalLM
 
 from wxruntime.profile.checkpoints import look
@@ -57,9 +56,7 @@ def served(vllm: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("served")
     key = folder / "key"
     key.write_text(KEY)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     changes = {
         "precision": "fp32", "model": str(model), "host": "127.0.0.1", "port": port, "max_model_len": 1024,
         "max_num_seqs": 4, "max_num_batched_tokens": 1024, "queue": {"requests": 8}, "api_key_file": str(key),
