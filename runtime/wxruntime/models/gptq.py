@@ -56,9 +56,10 @@ def _ahead(moments: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
         damped = moments + damp * mean * torch.eye(len(moments), device=moments.device)
         lower, failed = torch.linalg.cholesky_ex(damped)
         if not failed:
-            upper, failed = torch.linalg.cholesky_ex(torch.cholesky_inverse(lower), upper=True)
+            ahead: torch.Tensor
+            ahead, failed = torch.linalg.cholesky_ex(torch.cholesky_inverse(lower), upper=True)
             if not failed:
-                return upper
+                return ahead
         if damp >= MOST_DAMP:
             raise ValueError("the inputs of this layer have no second moments that can be inverted")
         damp *= 10
