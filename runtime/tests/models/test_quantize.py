@@ -13,6 +13,7 @@ from compressed_tensors.quantization import QuantizationConfig
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from wxruntime.backends.weights import load_weights
 from wxruntime.checkpoint import CheckpointError, read_checkpoint
 from wxruntime.models.dequantize import whole_weights
 from wxruntime.models.errors import ModelError
@@ -142,3 +143,9 @@ def test_the_paged_backend_reads_it_as_what_it_stands_for(models: Path, precisio
     read = read_weights(directory, config, torch.device("cpu"), torch.float32, fp8=False).layers[1].down
     held = read.weight.float() * (1 if read.scale is None else read.scale[:, None])
     assert torch.equal(held, dict(whole_weights(directory, torch.float32))["model.layers.1.mlp.down_proj.weight"])
+
+
+def test_the_transformers_backend_loads_a_quantized_checkpoint(models: Path) -> None:
+    loaded = load_weights(read_checkpoint(models / "dense-int4"), torch.float32, "sdpa")
+    with torch.inference_mode():
+        assert torch.equal(loaded(torch.arange(6, 70)[None]).logits, logits(models / "dense-int4"))

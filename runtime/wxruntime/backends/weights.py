@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-
 import torch
-from transformers import AutoModelForCausalLM
-from transformers.utils.logging import disable_progress_bar
 
 from wxruntime.checkpoint import Checkpoint, CheckpointError
-
-log = logging.getLogger("wxruntime")
+from wxruntime.models.errors import ModelError
+from wxruntime.models.loading import load_model
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -31,23 +27,8 @@ def pick_dtype(wanted: str, device: torch.device) -> torch.dtype | str:
 
 
 def load_weights(checkpoint: Checkpoint, dtype: torch.dtype | str, attention: str) -> torch.nn.Module:
-    """transformers fills absent weights with random ones and only warns; here that is an error."""
-    disable_progress_bar()
+    """Also of a quantized checkpoint, as the whole weights that it stands for."""
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
-            checkpoint.directory,
-            dtype=dtype,
-            attn_implementation=attention,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-    except Exception as error:  # whatever a file that it did not expect makes transformers raise
-        raise CheckpointError(f"{checkpoint.directory}: the weights cannot be loaded: {error!r}") from error
-    if report["missing_keys"]:
-        raise CheckpointError(f"{checkpoint.directory} lacks the weight {min(report['missing_keys'])}")
-    if report["unexpected_keys"]:
-        log.warning("weights not used by this architecture: %s", ", ".join(sorted(report["unexpected_keys"])[:5]))
-    loaded: torch.nn.Module = model
-    return loaded
+        return load_model(checkpoint.directory, dtype, attn_implementation=attention)
+    except ModelError as error:
+        raise CheckpointError(str(error)) from error

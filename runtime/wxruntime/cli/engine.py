@@ -57,6 +57,9 @@ POSITIVE = click.IntRange(min=1)
 @setting(
     "--trusted-key", type=click.Path(path_type=Path), multiple=True, help="Public key; the manifest must be signed."
 )
+@setting(
+    "--sizes-only", is_flag=True, help="Compare files with the manifest by size: for models too huge to read twice."
+)
 def engine(**options: Any) -> None:
     """Load the checkpoint and answer until SIGTERM or Ctrl-C.
 
@@ -65,12 +68,13 @@ def engine(**options: Any) -> None:
     from wxruntime.backends.base import Load
     from wxruntime.checkpoint import CheckpointError
     from wxruntime.engine.serve import Options, run
-    from wxruntime.models.verify import Trust
+    from wxruntime.models.verify import Check, Trust
 
     level = os.environ.get("WXRUNTIME_LOG", "info").upper()
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     load = Load(**{name: options.pop(name) for name in LOADING})
-    trust = Trust(manifest=options.pop("require_manifest"), trusted_keys=options.pop("trusted_key"))
+    check = Check.SIZES if options.pop("sizes_only") else Check.DIGESTS
+    trust = Trust(check, manifest=options.pop("require_manifest"), trusted_keys=options.pop("trusted_key"))
     try:
         run(Options(load=load, trust=trust, **options))
     except CheckpointError as error:

@@ -51,7 +51,6 @@ def round_with_compensation(
 def _ahead(moments: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
     """The upper Cholesky factor of the inverse; damped more where inputs that are nearly alike leave no inverse."""
     damp = DAMP
-    upper: torch.Tensor
     while True:
         damped = moments + damp * mean * torch.eye(len(moments), device=moments.device)
         lower, failed = torch.linalg.cholesky_ex(damped)
