@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 from fake import Scripted, engine_over, text_of
 from tokenizers import Tokenizer
 
+from wxruntime.backends.base import Load
 from wxruntime.engine.engine import Engine, NotReady, QueueFull
 from wxruntime.engine.generation import GenerationFailed
+from wxruntime.engine.link import Start
 from wxruntime.engine.metrics import Metrics
 from wxruntime.engine.probes import Readiness
 from wxruntime.engine.service import Service
@@ -79,6 +82,23 @@ def test_a_backend_that_is_gone_ends_the_engine(backend: Scripted, tokenizer: To
                 engine.submit([1], wanted(1))
             assert failed.is_set()
             assert (engine.progress().state, str(engine.failure)[:10]) == ("failed", "CUDA error")
+
+    run(test)
+
+
+def test_a_process_that_dies_ends_the_engine(tokenizer: Tokenizer) -> None:
+    """Killed, or out of memory: it tells nothing any more."""
+    failed = threading.Event()
+
+    async def test() -> None:
+        ours, theirs = socket.socketpair()
+        start, metrics = Start("", Load(Path())), Metrics("tiny")
+        engine = Engine(start, tokenizer, metrics, queue_size=1, on_failure=failed.set)
+        await engine.connect(ours)
+        theirs.close()
+        await until(lambda: engine.failure is not None)
+        assert failed.is_set() and engine.progress().state == "failed"
+        assert "process ended" in str(engine.failure)
 
     run(test)
 
