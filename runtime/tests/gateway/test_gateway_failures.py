@@ -216,3 +216,23 @@ def test_a_connection_that_the_replica_closed_meanwhile_is_no_failure(
     only.start()
     assert running.chat().status_code == 200
     assert running.metric("wxops_gateway_breaker_changes_total") == 0
+
+
+def test_a_replica_taken_out_of_the_file_ends_its_answers_under_the_same_limits(
+    engine: Callable[..., Engine], gateway: Callable[..., Gateway]
+) -> None:
+    old, new = engine(between=0.3), engine()
+    still = {"upstream": {"between_tokens_seconds": 1.0}}
+    running = gateway(models=[model(old, probe="health")], **still)
+    with running.client() as client:
+        with client.stream("POST", "/v1/chat/completions", json=chat(stream=True)) as answer:
+            pieces = answer.iter_bytes()
+            first = next(pieces)
+            running.reload({"models": [model(new, probe="health")], **still})
+            assert said(first + b"".join(pieces)) == WHOLE
+        with client.stream("POST", "/v1/chat/completions", json=chat(stream=True, mock={"between": 30})) as answer:
+            pieces = answer.iter_bytes()
+            first = next(pieces)
+            running.reload({"models": [model(old, probe="health")], **still})
+            assert "no next token in time" in events(first + b"".join(pieces))[-2]["error"]["message"]
+    assert running.chat().status_code == 200

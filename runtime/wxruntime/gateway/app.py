@@ -62,6 +62,7 @@ class Gateway:
         self._ids = (f"{os.urandom(6).hex()}-{number:x}" for number in itertools.count(1))
         self._decoder = msgspec.json.Decoder(Asked)
         self.models: Models | None = None
+        self._leaving: list[Replica] = []  # of configurations before, with calls under way
         self.settings = settings
         self.use(settings)
 
@@ -80,7 +81,16 @@ class Gateway:
         self.metrics.watch(self.models, self.admission)
         self.proceed = chain(self.stages(), self.relay)
         if before is not None:
-            before.close_all_but(self.models.replicas())
+            self._leaving += before.all_but(self.models.replicas())
+
+    def tick(self) -> None:
+        """A few times a second: deadlines and probes, also of replicas that have left and still answer."""
+        self.health.tick()
+        for replica in self._leaving[:]:
+            replica.pool.sweep(time.monotonic())
+            if not replica.pool.busy:
+                replica.pool.close()
+                self._leaving.remove(replica)
 
     def stages(self) -> list[Stage]:
         """What a call passes through before the relay, in order."""

@@ -61,9 +61,7 @@ class Models:
             yield from model.replicas
             yield from model.emergency
 
-    def close_all_but(self, kept: Iterable[Replica]) -> None:
-        """Close the idle connections of replicas that are not in `kept`."""
+    def all_but(self, kept: Iterable[Replica]) -> list[Replica]:
+        """The replicas that are not in `kept`."""
         stay = set(kept)
-        for replica in self.replicas():
-            if replica not in stay:
-                replica.pool.close()
+        return [replica for replica in self.replicas() if replica not in stay]

@@ -90,7 +90,7 @@ class Server:
         self._loop.add_signal_handler(signal.SIGHUP, lambda: self._loop.create_task(self.reload()))
         beats = 0
         while not self._stopping.is_set():
-            self.gateway.health.tick()
+            self.gateway.tick()
             beats += 1
             if beats % 4 == 0:
                 for listener, _, _ in self._listeners:
@@ -114,7 +114,7 @@ class Server:
         self._listeners[0][0].drain()
         end = self._loop.time() + self.settings.drain_seconds
         while self._loop.time() < end and self._answering():
-            self.gateway.health.tick()
+            self.gateway.tick()
             await asyncio.sleep(0.05)
         for server in self._servers:
             server.close()
