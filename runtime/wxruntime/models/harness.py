@@ -25,7 +25,6 @@ from wxruntime.models.served import KEY_VARIABLE
 
 PROGRAM_VARIABLE = "WXOPS_LM_EVAL"
 TASK = "wxops_questions"
-AT_ONCE = 8
 
 
 def ask_by_harness(url: str, model: str, name: str, questions: Sequence[Question]) -> Choice:
@@ -78,7 +77,7 @@ def _run(program: str, url: str, model: str, at: Path) -> None:
         "model": model,
         "tokenizer_backend": "none",
         "tokenized_requests": "False",
-        "num_concurrent": str(AT_ONCE),
+        "num_concurrent": "1",  # 0.4.13 with 8 ended in aiohttp's "Connector is closed"
     }
     command = [program, "run", "--model", "local-completions", "--tasks", TASK, "--include_path", str(at)]
     command += ["--model_args", ",".join(f"{key}={value}" for key, value in settings.items())]
