@@ -172,8 +172,7 @@ def test_a_hundred_slow_clients_keep_nobody_waiting(running: Gateway) -> None:
         client.close()
 
 
-def test_who_does_not_read_is_cut_off(running: Gateway, shared_engine: Engine) -> None:
-    before = shared_engine.seen()["cancelled"]
+def test_who_does_not_read_is_cut_off(running: Gateway) -> None:
     with connect(running) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         body = json.dumps(chat(stream=True, mock={"tokens": 100_000, "between": 0.0})).encode()
@@ -182,7 +181,8 @@ def test_who_does_not_read_is_cut_off(running: Gateway, shared_engine: Engine) -
             lambda: any(event.get("code") == "slow_reader" for event in running.events()),
             "the slow reader is sent away",
         )
-    until(lambda: shared_engine.seen()["cancelled"] == before + 1, "and its call is cancelled")
+    until(lambda: running.metric("wxops_gateway_replica_running") == 0, "and its call is over")
+    assert running.metric("wxops_gateway_calls_total", outcome="left") == 1
 
 
 def test_pipelined_requests_are_answered_in_order(running: Gateway) -> None:

@@ -16,7 +16,6 @@ from wxruntime.gateway import config
 from wxruntime.gateway.admission import Admission
 from wxruntime.gateway.allowlist import Allowlist, Guest, Peer
 from wxruntime.gateway.cache_metrics import CacheMetrics
-from wxruntime.gateway.connection import Request
 from wxruntime.gateway.exchange import JSON, Answer, Asked, Call, Refusal, Route
 from wxruntime.gateway.health import Health
 from wxruntime.gateway.limits import Limits
@@ -26,6 +25,7 @@ from wxruntime.gateway.pipeline import Observer, Observers, Picker, Stage, chain
 from wxruntime.gateway.prefix_picker import PrefixPicker
 from wxruntime.gateway.relay import Relay
 from wxruntime.gateway.replica import LeastBusy, Replica, RoundRobin
+from wxruntime.gateway.request import Request
 from wxruntime.gateway.response_cache import ResponseCache
 from wxruntime.gateway.usage_asked import ask_for_usage
 

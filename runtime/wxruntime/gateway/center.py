@@ -18,7 +18,7 @@ from wxruntime.gateway.exchange import Answer, Headers, Refusal
 
 if TYPE_CHECKING:
     from wxruntime.gateway.app import Gateway
-    from wxruntime.gateway.connection import Request
+    from wxruntime.gateway.request import Request
 
 Stream = grpclib.server.Stream[Ask, Piece]
 

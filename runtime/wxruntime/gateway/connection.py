@@ -9,66 +9,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
-from email.utils import formatdate
 from http import HTTPStatus
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
-from wxruntime.gateway import config
 from wxruntime.gateway.allowlist import Guest, Peer, peer
-from wxruntime.gateway.exchange import Answer, Headers, Refusal, error_event
+from wxruntime.gateway.exchange import Answer, Refusal, error_event
+from wxruntime.gateway.request import Request
+
+if TYPE_CHECKING:
+    from wxruntime.gateway.listener import Listener
 
 REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 LINGER_SECONDS = 2.0  # how long a refused client may go on sending before the connection is cut
 LINGER_BYTES = 16 * 1024 * 1024
 PIPELINED_BYTES = 65536
-
-
-class Request:
-    """What a client has sent."""
-
-    __slots__ = (
-        "begun", "body", "connection", "guest", "headers", "http11", "keep_alive", "method", "path", "refusal",
-        "streams", "url",
-    )  # fmt: skip
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.method = self.url = self.path = b""
-        self.headers: Headers = []
-        self.body: bytes | bytearray = b""
-        self.http11 = self.keep_alive = True
-        self.begun = self.streams = False  # what has gone back
-        self.guest: Guest | None = None
-        self.refusal: Refusal | None = None
-
-    def header(self, wanted: bytes) -> bytes | None:
-        for name, value in self.headers:
-            if name == wanted:
-                return value
-        return None
-
-    async def send(self, answer: Answer) -> None:
-        """Write the answer; returns when its last byte is with the operating system, or on its way."""
-        await self.connection.send(self, answer)
-
-
-class Handler(Protocol):
-    """What answers requests."""
-
-    def admit(self, request: Request) -> None:
-        """Called when the headers are there and the body is not: set request.guest, or raise a Refusal."""
-        ...
-
-    async def handle(self, request: Request) -> None:
-        """Called with the whole request; sends an answer. Cancelled when the client leaves."""
-        ...
-
-    def refused(self, request: Request | None, refusal: Refusal, peer: Peer) -> None:
-        """A request was turned away before `handle` saw it."""
-        ...
 
 
 class Connection(asyncio.Protocol):
@@ -417,47 +373,3 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         if self.transport is not None:
             self.transport.abort()
-
-
-class Listener:
-    """All connections of one listening address."""
-
-    def __init__(self, handler: Handler, limits: config.Requests, loop: asyncio.AbstractEventLoop) -> None:
-        self.handler, self.limits, self.loop = handler, limits, loop
-        self.connections: set[Connection] = set()
-        self.draining = False
-        self.date = b""
-        self.tick()
-
-    def connect(self) -> Connection:
-        return Connection(self)
-
-    def opened(self, connection: Connection) -> bool:
-        if len(self.connections) >= self.limits.connections:
-            self.handler.refused(None, Refusal(503, "connections", "too many connections"), connection.peer)
-            return False
-        self.connections.add(connection)
-        return True
-
-    def closed(self, connection: Connection) -> None:
-        self.connections.discard(connection)
-
-    def tick(self) -> None:
-        """Once a second: the date, and deadlines."""
-        self.date = formatdate(usegmt=True).encode()
-        now = time.monotonic()
-        for connection in list(self.connections):
-            connection.sweep(now)
-
-    def drain(self) -> None:
-        """Connections end as soon as they have their answers."""
-        self.draining = True
-        for connection in list(self.connections):
-            connection.close_when_idle()
-
-    @property
-    def answering(self) -> int:
-        return sum(connection.busy for connection in self.connections)
-
-
-Factory = Callable[[], Connection]

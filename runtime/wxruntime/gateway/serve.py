@@ -13,9 +13,9 @@ from wxruntime.document import DocumentError
 from wxruntime.gateway import config, config_file, tls
 from wxruntime.gateway.allowlist import Peer
 from wxruntime.gateway.app import Gateway
-from wxruntime.gateway.connection import Listener
 from wxruntime.gateway.exchange import Refusal
 from wxruntime.gateway.health import LATE_LOOP_SECONDS
+from wxruntime.gateway.listener import Listener
 from wxruntime.gateway.logs import Log, say, set_up
 from wxruntime.gateway.telemetry import Telemetry
 

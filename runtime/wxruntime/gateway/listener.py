@@ -1,0 +1,53 @@
+"""All connections of one listening address: how many there are, their deadlines, their end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from email.utils import formatdate
+
+from wxruntime.gateway import config
+from wxruntime.gateway.connection import Connection
+from wxruntime.gateway.exchange import Refusal
+from wxruntime.gateway.request import Handler
+
+
+class Listener:
+    """All connections of one listening address."""
+
+    def __init__(self, handler: Handler, limits: config.Requests, loop: asyncio.AbstractEventLoop) -> None:
+        self.handler, self.limits, self.loop = handler, limits, loop
+        self.connections: set[Connection] = set()
+        self.draining = False
+        self.date = b""
+        self.tick()
+
+    def connect(self) -> Connection:
+        return Connection(self)
+
+    def opened(self, connection: Connection) -> bool:
+        if len(self.connections) >= self.limits.connections:
+            self.handler.refused(None, Refusal(503, "connections", "too many connections"), connection.peer)
+            return False
+        self.connections.add(connection)
+        return True
+
+    def closed(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+
+    def tick(self) -> None:
+        """Once a second: the date, and deadlines."""
+        self.date = formatdate(usegmt=True).encode()
+        now = time.monotonic()
+        for connection in list(self.connections):
+            connection.sweep(now)
+
+    def drain(self) -> None:
+        """Connections end as soon as they have their answers."""
+        self.draining = True
+        for connection in list(self.connections):
+            connection.close_when_idle()
+
+    @property
+    def answering(self) -> int:
+        return sum(connection.busy for connection in self.connections)
