@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import torch
 from safetensors import safe_open
@@ -29,12 +29,14 @@ def placed(directory: Path) -> dict[str, str]:
 
 
 def tensors(directory: Path, device: str = "cpu") -> Iterator[tuple[str, torch.Tensor]]:
-    """Each tensor by its name, in the order of `placed`."""
-    opened: dict[str, Any] = {}
+    """Each tensor by its name, in the order of `placed`.
+
+    The file is opened anew for each, or else its pages that were read would count as memory until the end.
+    """
     for name, file in placed(directory).items():
-        if file not in opened:
-            opened[file] = safe_open(directory / file, framework="pt", device=device)
-        yield name, opened[file].get_tensor(name)
+        with safe_open(directory / file, framework="pt", device=device) as opened:
+            tensor = opened.get_tensor(name)
+        yield name, tensor
 
 
 def size_on_disk(directory: Path) -> int:
