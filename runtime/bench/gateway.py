@@ -115,7 +115,7 @@ def wrk(url: str, connections: int, seconds: int, script: Path) -> tuple[int, fl
         return match[1]
 
     count, rate = int(found(r"(\d+) requests in")), float(found(r"Requests/sec:\s+(\S+)"))
-    return count, rate, found(r"50%\s+(\S+)"), found(r"99%\s+(\S+)")
+    return count, rate, found(r"(?m)^\s+50%\s+(\S+)"), found(r"(?m)^\s+99%\s+(\S+)")
 
 
 def row(name: str, url: str, pid: int | None, seconds: int, script: Path) -> None:
