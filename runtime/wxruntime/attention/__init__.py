@@ -12,12 +12,17 @@ NAME = "paged|wxruntime"
 def install() -> str:
     """Register the attention with transformers; returns the attn_implementation to load a model with.
 
-    Without Triton or a GPU that is transformers' own `paged|sdpa`."""
+    Without Triton or a GPU that is transformers' own `paged|sdpa`. From 5.18 on continuous batching takes its own names
+    only, and writes the cache before it calls: `sdpa` then, until our kernels have met that on a GPU.
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface, ContinuousBatchingConfig
+
     from wxruntime.attention.ops import TRITON
 
+    if hasattr(ContinuousBatchingConfig, "auto_switch_to_flash"):
+        return "sdpa"
     if not TRITON:
         return "paged|sdpa"
-    from transformers import AttentionInterface, AttentionMaskInterface
 
     from wxruntime.attention.continuous import attend, no_mask
 

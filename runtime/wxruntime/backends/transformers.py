@@ -104,6 +104,8 @@ class Transformers:
                 "use_cuda_graph": False,
                 "use_async_batching": False,
             }
+        if hasattr(ContinuousBatchingConfig, "auto_switch_to_flash"):
+            settings["auto_switch_to_flash"] = False  # it would look for a kernel on a hub
         if tokens is not None:
             settings["num_blocks"] = -(-tokens // self._page)
         return ContinuousBatchingConfig(**settings)
