@@ -8,13 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from wxruntime.gateway import config
+from wxruntime.gateway.subject import written
 
-# What RFC 4514 calls the attributes that Python's ssl tells by their long names.
-SHORT = {
-    "commonName": "CN", "organizationName": "O", "organizationalUnitName": "OU", "countryName": "C",
-    "stateOrProvinceName": "ST", "localityName": "L", "streetAddress": "STREET", "domainComponent": "DC",
-    "userId": "UID",
-}  # fmt: skip
 SAN_KIND = {"DNS": "DNS", "URI": "URI", "IP Address": "IP", "email": "email"}
 
 
@@ -31,11 +26,8 @@ def peer(address: str, certificate: dict[str, Any] | None) -> Peer:
     """From what Python's ssl tells of a verified certificate."""
     if not certificate:
         return Peer(address)
-    names = [
-        f"{SHORT.get(key, key)}={value}" for part in reversed(certificate.get("subject", ())) for key, value in part
-    ]
     sans = (f"{SAN_KIND[kind]}:{name}" for kind, name in certificate.get("subjectAltName", ()) if kind in SAN_KIND)
-    return Peer(address, ",".join(names), frozenset(sans))
+    return Peer(address, written(certificate.get("subject", ())), frozenset(sans))
 
 
 class Guest:
@@ -47,7 +39,7 @@ class Guest:
         self.priority = settings.priority
         self.allow = frozenset(settings.allow)
         self._networks = [ipaddress.ip_network(each) for each in settings.networks]
-        self._certificates = [(_subject(each.subject), each.san) for each in settings.certificates]
+        self._certificates = [(each.subject, each.san) for each in settings.certificates]
         self._keys = frozenset(bytes.fromhex(each.removeprefix("sha256:")) for each in settings.api_keys)
         self._models = frozenset(settings.models)
 
@@ -88,10 +80,3 @@ class Allowlist:
             if guest.is_it(peer, key):
                 return guest
         return None
-
-
-def _subject(text: str | None) -> str | None:
-    """A subject as it is compared: no space around commas and equals signs."""
-    if text is None:
-        return None
-    return ",".join("=".join(half.strip() for half in part.split("=", 1)) for part in text.split(","))

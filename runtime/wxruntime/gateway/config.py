@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from wxruntime.gateway.subject import spelled
+
 
 class Section(BaseModel):
     """A mapping of exactly these keys; "1" is not 1."""
@@ -56,6 +58,7 @@ File = Annotated[Path, Field(strict=False)]
 Network = Annotated[str, AfterValidator(_network)]
 KeyHash = Annotated[str, AfterValidator(_key_hash)]
 SAN = Annotated[str, AfterValidator(_san)]
+Subject = Annotated[str, AfterValidator(spelled)]
 URL = Annotated[str, AfterValidator(_url)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -97,7 +100,7 @@ class Requests(Section):
 class Certificate(Section):
     """A client certificate is this one when all that is given here is so."""
 
-    subject: str | None = None
+    subject: Subject | None = None
     san: SAN | None = None
 
 
