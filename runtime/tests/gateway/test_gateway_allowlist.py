@@ -42,7 +42,7 @@ def keys_only(shared_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -
         keyed("metrics", allow=["metrics"]),
     ]
     models = [model(shared_engine, aliases=["gpt-4"]), {**model(shared_engine), "name": "n"}]
-    settings = {"clients": clients, "models": models, "listen": {"port": 0}}
+    settings = {"clients": clients, "models": models, "listen": {"port": 0, "probes": {"port": 0}}}
     gateway = Gateway(tmp_path_factory.mktemp("keys"), settings)
     yield gateway
     gateway.stop()
@@ -66,6 +66,12 @@ def test_a_key_opens_what_its_entry_says(keys_only: Gateway) -> None:
     assert ask(keys_only, "anna", "/nowhere").status_code == 404
     assert ask(keys_only, "metrics", "/metrics").status_code == 200
     assert ask(keys_only, "metrics").status_code == 403
+
+
+def test_no_model_answers_where_probes_are_answered(keys_only: Gateway) -> None:
+    for name, path, wanted in (("anna", "/v1/models", 403), ("metrics", "/metrics", 200), ("nobody", "/metrics", 401)):
+        headers = {"authorization": f"Bearer key of {name}"}
+        assert httpx.get(keys_only.probes + path, headers=headers, trust_env=False).status_code == wanted
 
 
 def test_all_that_an_entry_names_must_match(keys_only: Gateway) -> None:

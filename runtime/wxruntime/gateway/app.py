@@ -174,6 +174,8 @@ class Gateway:
             wanted, allowed = "metrics", b"GET"
         else:
             raise Refusal(404, "no_such_path", f"there is no {path.decode('latin-1')!r} here")
+        if wanted == "inference" and connection.probes:  # no certificate was asked for there, and nothing is encrypted
+            raise Refusal(403, "probes_only", "this address is for /health, /ready and /metrics alone")
         if wanted not in guest.allow:
             raise Refusal(403, "not_allowed", f"{guest.name} may not use {path.decode()}")
         if method != allowed:

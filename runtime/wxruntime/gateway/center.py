@@ -140,6 +140,7 @@ class _Line:
     """An edge's connection; what the gateway remembers of one goes with the call."""
 
     known: Any = None
+    probes = False
 
     def __init__(self, who: Peer) -> None:
         self.peer = who

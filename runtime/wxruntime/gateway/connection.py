@@ -34,6 +34,7 @@ class Connection(asyncio.Protocol):
         self._listener = listener
         self._limits = listener.limits
         self._handler = listener.handler
+        self.probes = listener.probes
         self.transport: asyncio.Transport | None = None
         self.peer = Peer("")
         self.known: tuple[Any, bytes | None, Guest | None] | None = None  # who asked last: allowlist, key, guest

@@ -15,8 +15,11 @@ from wxruntime.gateway.request import Handler
 class Listener:
     """All connections of one listening address."""
 
-    def __init__(self, handler: Handler, limits: config.Requests, loop: asyncio.AbstractEventLoop) -> None:
-        self.handler, self.limits, self.loop = handler, limits, loop
+    def __init__(
+        self, handler: Handler, limits: config.Requests, loop: asyncio.AbstractEventLoop, *, probes: bool = False
+    ) -> None:
+        """With `probes`, it is for health checks and metrics alone."""
+        self.handler, self.limits, self.loop, self.probes = handler, limits, loop, probes
         self.connections: set[Connection] = set()
         self.draining = False
         self.date = b""

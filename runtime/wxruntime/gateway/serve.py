@@ -42,7 +42,7 @@ class Server:
         listen = self.settings.listen
         self._listen(listen.address, listen.port, secure=listen.tls is not None)
         if listen.probes is not None:
-            self._listen(listen.probes.address, listen.probes.port, secure=False)
+            self._listen(listen.probes.address, listen.probes.port, secure=False, probes=True)
         await self._serve()
         self.telemetry.start()
         if self.settings.center is not None:
@@ -55,10 +55,11 @@ class Server:
             host, port = sock.getsockname()[:2]
             say("listening", address=f"{'https' if secure else 'http'}://{host}:{port}")
 
-    def _listen(self, address: str, port: int, *, secure: bool) -> None:
+    def _listen(self, address: str, port: int, *, secure: bool, probes: bool = False) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         sock = socket.create_server((address, port), family=family, backlog=4096)
-        self._listeners.append((Listener(self.gateway, self.settings.requests, self._loop), sock, secure))
+        listener = Listener(self.gateway, self.settings.requests, self._loop, probes=probes)
+        self._listeners.append((listener, sock, secure))
 
     async def _serve(self) -> None:
         """Accept on the sockets, under the TLS settings as they are now. Connections made before go on."""
