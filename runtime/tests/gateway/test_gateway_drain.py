@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -35,6 +37,23 @@ def test_a_drain_lets_answers_end_and_takes_no_new_ones(
         thread.join()
     assert [answer.status_code for answer in answers] == [200, 200]
     assert any(answer.content.endswith(b"data: [DONE]\n\n") and said(answer.content) for answer in answers)
+    assert running.process.wait(20) == 0
+
+
+def test_a_request_that_has_begun_to_come_is_still_answered(
+    engine: Callable[..., Engine], gateway: Callable[..., Gateway]
+) -> None:
+    running = gateway(models=[model(engine())])
+    body = json.dumps(chat()).encode()
+    with socket.create_connection(("127.0.0.1", running.port), timeout=30) as client:
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+        client.sendall(head + body[:10])
+        until(lambda: running.chat().status_code == 200, "it has been read")
+        running.process.send_signal(signal.SIGTERM)
+        until(lambda: "draining" in running.log(), "it drains")
+        client.sendall(body[10:])
+        told = b"".join(iter(lambda: client.recv(65536), b""))
+    assert told.startswith(b"HTTP/1.1 200") and b"connection: close" in told
     assert running.process.wait(20) == 0
 
 

@@ -80,6 +80,7 @@ REFUSED = {
     "two lengths": (400, ASK + b"content-length: 5\r\ncontent-length: 6\r\n\r\n12345"),
     "a negative length": (400, ASK + b"content-length: -1\r\n\r\n"),
     "a bad chunk": (400, ASK + b"transfer-encoding: chunked\r\n\r\nzz\r\n"),
+    "a coding beside chunks": (400, ASK + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
     "a header with a line break": (400, ASK + b"x: a\rb: c\r\n\r\n"),
     "an upgrade": (400, b"GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"),
     "a wrong wait": (400, framed(GOOD, b"x-wxops-wait-seconds: soon")),
@@ -132,6 +133,26 @@ def test_chunks_without_an_end_are_refused_at_the_same_size(running: Gateway) ->
         sender.start()
         assert status(rest(client)) == 413
         sender.join()
+
+
+def test_trailers_are_no_headers_and_have_an_end(running: Gateway) -> None:
+    whole = ASK + b"connection: close\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n" % (len(GOOD), GOOD)
+    told = raw(running, whole + b"x-request-id: trailer\r\nx-wxops-wait-seconds: soon\r\n\r\n")
+    assert status(told) == 200 and b"trailer" not in told
+    with connect(running) as client:
+        sender = threading.Thread(target=_send, args=(client, whole + b"x: " + b"y" * 2_000_000))
+        sender.start()
+        assert status(rest(client)) == 431
+        sender.join()
+
+
+def test_what_is_sent_behind_the_last_answer_is_not_done(running: Gateway, shared_engine: Engine) -> None:
+    before = shared_engine.seen()["requests"]
+    told = raw(running, b"GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n" + framed(GOOD))
+    assert status(told) == 404 and told.count(b"\r\n\r\n") == 1
+    told = raw(running, framed(GOOD, b"connection: close") + framed(GOOD))
+    assert status(told) == 200 and told.count(b"\r\n\r\n") == 1
+    assert shared_engine.seen()["requests"] == before + 1
 
 
 def test_slow_headers_and_slow_bodies_end_in_time(running: Gateway) -> None:

@@ -45,6 +45,7 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._unread: bytearray = bytearray()  # came while a request is answered
         self._head_bytes = 0
+        self._bodiless = 0  # bytes after the headers that were no body: trailers, extensions of chunks
         self._discarding = False
         self._discarded = 0
         self._blocked: asyncio.Future[None] | None = None
@@ -107,13 +108,15 @@ class Connection(asyncio.Protocol):
             self._enter("headers", self._limits.header_seconds)
         if self.phase == "headers":
             self._head_bytes += len(data)
+        elif self.phase == "body":
+            self._bodiless += len(data)  # until some of it turns out to be body
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             pass  # refused when its headers were complete
         except httptools.HttpParserError as error:
             self._refuse_now(Refusal(400, "malformed_http", f"not HTTP/1.1: {error}"))
-        if self.phase == "headers" and self._head_bytes > self._limits.header_bytes:
+        if self._limits.header_bytes < (self._head_bytes if self.phase == "headers" else self._bodiless):
             self._refuse_now(self._head_too_large())
 
     def on_message_begin(self) -> None:
@@ -128,12 +131,14 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         assert self._request is not None
-        self._request.headers.append((name.lower(), value))
+        if self.phase == "headers":  # a trailer comes after all has been decided by the headers, and is none
+            self._request.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         request = self._request
         assert request is not None
         self._enter("body", self._limits.body_seconds)
+        self._bodiless = 0
         request.method = self._parser.get_method()
         request.http11 = self._parser.get_http_version() == "1.1"
         request.path = request.url.partition(b"?")[0]
@@ -149,6 +154,8 @@ class Connection(asyncio.Protocol):
             for name, value in request.headers:
                 if name == b"content-length" and int(value) > self._limits.body_bytes:
                     raise self._too_large()
+                if name == b"transfer-encoding" and value.lower() != b"chunked":
+                    raise Refusal(400, "transfer_encoding", "a body comes as it is, at most in chunks")
                 if name == b"expect" and value.lower() == b"100-continue":
                     expects = True
             if expects and self.transport is not None and self._task is None and not self._waiting:
@@ -159,6 +166,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         request = self._request
+        self._bodiless = 0
         if request is None or request.refusal is not None:
             return
         if not request.body:
@@ -179,7 +187,7 @@ class Connection(asyncio.Protocol):
         if request is None or request.refusal is not None:
             return
         self._enter("idle", self._limits.idle_seconds)
-        self._head_bytes = 0
+        self._head_bytes = self._bodiless = 0
         request.keep_alive = self._parser.should_keep_alive()
         if len(request.body) > self._limits.body_bytes:
             request.refusal = self._too_large()
@@ -193,6 +201,11 @@ class Connection(asyncio.Protocol):
     def busy(self) -> bool:
         """Whether an answer is under way."""
         return self._task is not None
+
+    @property
+    def reading(self) -> bool:
+        """Whether a request has begun to come."""
+        return self._request is not None
 
     def _head_too_large(self) -> Refusal:
         return Refusal(431, "headers_too_large", f"the headers exceed {self._limits.header_bytes} bytes")
@@ -212,6 +225,8 @@ class Connection(asyncio.Protocol):
     # -- answering
 
     def _queue(self, request: Request) -> None:
+        if self._closing:
+            return  # it came behind the last one that is answered here
         self._waiting.append(request)
         if self._task is None:
             self._next()
@@ -221,7 +236,7 @@ class Connection(asyncio.Protocol):
         self._task = None
         if self.transport is None:
             return
-        if self._waiting:
+        if self._waiting and not self._closing:
             request = self._waiting.popleft()
             if request.refusal is not None:
                 self._refuse(request, request.refusal)

@@ -46,11 +46,12 @@ class Listener:
             connection.sweep(now)
 
     def drain(self) -> None:
-        """Connections end as soon as they have their answers."""
+        """Connections end as soon as they have their answers, also to what has begun to come."""
         self.draining = True
         for connection in list(self.connections):
-            connection.close_when_idle()
+            if not connection.reading:
+                connection.close_when_idle()
 
     @property
     def answering(self) -> int:
-        return sum(connection.busy for connection in self.connections)
+        return sum(connection.busy or connection.reading for connection in self.connections)
