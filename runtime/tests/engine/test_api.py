@@ -12,6 +12,7 @@ import httpx
 import pytest
 from conftest import ANSWER, QUESTION, Server, chat, endless
 
+from wxruntime.engine.routes import MOST_BODY
 from wxruntime.tiny_text import LESSONS
 
 
@@ -97,6 +98,12 @@ def test_a_seed_repeats_a_draw_and_another_seed_changes_it(server: Server) -> No
     assert len({draw(seed) for seed in range(5)}) > 1
 
 
+def test_a_temperature_near_zero_is_greedy(server: Server) -> None:
+    """The tiniest that a double holds, by which no logit can be divided."""
+    assert server.ask(temperature=5e-324).json()["choices"][0]["message"]["content"] == ANSWER
+    assert server.ask(temperature=1e-39).json()["choices"][0]["message"]["content"] == ANSWER
+
+
 def test_a_narrow_nucleus_is_greedy(server: Server) -> None:
     assert server.ask(temperature=2, top_p=0.01).json()["choices"][0]["message"]["content"] == ANSWER
 
@@ -119,6 +126,7 @@ def test_a_narrow_nucleus_is_greedy(server: Server) -> None:
         ({"stream_options": {"usage": True}}, "stream_options.usage"),
         ({"n": 0}, "n"),
         ({"n": 129}, "n"),
+        ({"n": 7}, "n"),  # four run, two may wait: it would be turned away for ever
         ({"logprobs": 3}, "logprobs"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
         ({"tools": [{"type": "function"}]}, "tools"),
@@ -140,6 +148,11 @@ def test_a_body_that_is_no_request_is_a_400(server: Server, body: bytes) -> None
     response = server.client.post("/v1/chat/completions", content=body)
     assert response.status_code == 400
     assert response.json()["error"]["message"]
+
+
+def test_a_body_that_no_context_could_hold_is_a_413(server: Server) -> None:
+    response = server.client.post("/v1/chat/completions", content=b" " * (MOST_BODY + 1))
+    assert response.status_code == 413 and str(MOST_BODY) in response.json()["error"]["message"]
 
 
 def test_an_unknown_model_is_a_404_that_names_the_served_one(server: Server) -> None:
@@ -256,6 +269,11 @@ def test_a_prompt_may_be_the_ids_of_its_tokens(server: Server) -> None:
 def test_tokens_and_their_text_are_each_others_inverse(server: Server, text: str) -> None:
     tokens = server.client.post("/tokenize", json={"prompt": text}).json()["tokens"]
     assert server.client.post("/detokenize", json={"tokens": tokens}).json() == {"prompt": text}
+
+
+def test_what_is_no_token_has_no_text(server: Server) -> None:
+    response = server.client.post("/detokenize", json={"tokens": [5, 2**32]})
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "tokens.1")
 
 
 def test_a_conversation_is_tokenized_as_it_will_be_read(server: Server) -> None:

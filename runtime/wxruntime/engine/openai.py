@@ -94,7 +94,7 @@ class StreamOptions(Wire):
     include_usage: bool = False
 
 
-TokenIds = list[Annotated[int, Field(ge=0)]]
+TokenIds = list[Annotated[int, Field(ge=0, lt=2**32)]]  # the tokenizer's own type
 Prompt = Annotated[
     Annotated[str, Field(min_length=1)] | Annotated[TokenIds, Field(min_length=1)], BeforeValidator(one_prompt)
 ]

@@ -36,6 +36,8 @@ from wxruntime.tokenizer import PromptError
 
 # A prompt longer than this many characters is turned into tokens beside the event loop: it takes milliseconds.
 LONG_TEXT = 4096
+# Bytes of a request: several times what fills the longest context, 131,072 tokens, in JSON that escapes each character.
+MOST_BODY = 16 * 2**20
 
 
 class Api:
@@ -77,19 +79,19 @@ class Api:
         return JSONResponse(self._model_json(self._service.known(request.path_params["name"])))
 
     async def chat(self, request: Request) -> Response:
-        asked = parse(ChatRequest, await request.body())
+        asked = parse(ChatRequest, await _body(request))
         reply = ChatReply(self._service.known(asked.model), self._token_text)
         prompt = await self._chat_tokens(asked.messages)
         return await self._answer(request, asked, self._service.submit(asked, "messages", prompt), reply)
 
     async def complete(self, request: Request) -> Response:
-        asked = parse(CompletionRequest, await request.body())
+        asked = parse(CompletionRequest, await _body(request))
         reply = CompletionReply(self._service.known(asked.model), self._token_text)
         prompt = await self._text_tokens(asked.prompt) if isinstance(asked.prompt, str) else asked.prompt
         return await self._answer(request, asked, self._service.submit(asked, "prompt", prompt), reply)
 
     async def tokenize(self, request: Request) -> Response:
-        asked = parse(TokenizeRequest, await request.body())
+        asked = parse(TokenizeRequest, await _body(request))
         if (asked.prompt is None) == (asked.messages is None):
             raise ApiError(400, "either prompt or messages must be given", param="prompt")
         if asked.messages is not None:
@@ -101,7 +103,7 @@ class Api:
         return JSONResponse(body | {"token_strs": texts})
 
     async def detokenize(self, request: Request) -> Response:
-        asked = parse(DetokenizeRequest, await request.body())
+        asked = parse(DetokenizeRequest, await _body(request))
         return JSONResponse({"prompt": self._service.tokenizer.decode(asked.tokens, skip_special=False)})
 
     async def health(self, _: Request) -> Response:
@@ -156,6 +158,18 @@ class Api:
                     return Response(status_code=CLIENT_LEFT)
                 raise ApiError(500, str(error)) from error
         return JSONResponse(reply.whole(["".join(text) for text in texts], tokens, generation))
+
+
+async def _body(request: Request) -> bytes:
+    """What is too much is read, so that the client hears why, and not kept."""
+    pieces, size = [], 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size <= MOST_BODY:
+            pieces.append(piece)
+    if size > MOST_BODY:
+        raise ApiError(413, f"the request has {size} bytes, more than {MOST_BODY}")
+    return b"".join(pieces)
 
 
 async def _tokens(field: str, long: bool, read: Callable[[], list[int]]) -> list[int]:

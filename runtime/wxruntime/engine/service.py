@@ -15,6 +15,8 @@ from wxruntime.sampling import Sampling
 from wxruntime.tokenizer import TextTokenizer
 
 CLIENT_LEFT = 499  # nginx's number, for the log: nobody reads this answer
+# Logits divided by less than this leave a float32; the likeliest token is all that would be drawn (as in vLLM).
+GREEDY_BELOW = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,11 @@ class Service:
 
     def submit(self, asked: Common, field: str, prompt: Sequence[int]) -> Generation:
         """Queue it. `field` is the request's that holds the prompt."""
-        sampling = self._sampling(asked, field, prompt)
+        sampling, answers = self._sampling(asked, field, prompt), asked.n or 1
+        if self.engine.limits is not None and answers > self.engine.room:
+            raise ApiError(400, f"n: {answers} answers never fit: {self.engine.room} may run and wait here", param="n")
         try:
-            return self.engine.submit(prompt, for_choices(sampling, asked.n or 1), asked.stop_strings)
+            return self.engine.submit(prompt, for_choices(sampling, answers), asked.stop_strings)
         except NotReady:
             raise not_ready() from None
         except QueueFull:
@@ -73,9 +77,10 @@ class Service:
                 param=field,
                 code="context_length_exceeded",
             )
+        temperature = self.checkpoint.temperature if asked.temperature is None else asked.temperature
         return Sampling(
             max_tokens=wanted or room,
-            temperature=self.checkpoint.temperature if asked.temperature is None else asked.temperature,
+            temperature=0.0 if temperature < GREEDY_BELOW else temperature,
             top_p=self.checkpoint.top_p if asked.top_p is None else asked.top_p,
             seed=secrets.randbits(63) if asked.seed is None else asked.seed,
             stop_tokens=frozenset() if asked.ignore_eos else self.checkpoint.stop_tokens,
