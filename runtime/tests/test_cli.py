@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 import stat
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import Server, endless, run_wxruntime
+from conftest import WXRUNTIME, Server, endless, run_wxruntime
 
 from wxruntime.cli.engine import engine
 from wxruntime.tiny import Recipe, make_checkpoint
@@ -74,6 +76,16 @@ def test_sigterm_lets_a_running_answer_end_and_exits_with_0(serve: Callable[...,
         server.process.send_signal(signal.SIGTERM)
         assert asked.result().json()["usage"]["completion_tokens"] == 600
     assert server.process.wait(timeout=20) == 0
+
+
+def test_sigterm_while_the_checkpoint_is_read_ends_it_at_once(tmp_path: Path) -> None:
+    """As a container's first process, too, for which the system has no default."""
+    os.mkfifo(tmp_path / "config.json")  # what reads it waits for ever
+    reading = subprocess.Popen([WXRUNTIME, "engine", "--model", tmp_path], stderr=subprocess.PIPE)
+    with open(tmp_path / "config.json", "wb"):  # opened as soon as the other end is
+        reading.send_signal(signal.SIGTERM)
+        assert reading.wait(timeout=20) == 0
+    reading.communicate()
 
 
 def test_the_drain_has_a_limit(serve: Callable[..., Server]) -> None:

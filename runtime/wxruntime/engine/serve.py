@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ class Options:
 
 def run(options: Options) -> None:
     """Serve until a signal. Raises CheckpointError when the checkpoint cannot be served or fails on the way."""
+    # Huge files are compared for minutes, and until the server listens there is nothing to end in order. A container's
+    # first process needs a handler: the system has no default for it, and it would go on until it is killed.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     weights: Weights = "onnx" if options.backend == "onnx" else "safetensors"
     checkpoint = read_checkpoint(options.load.model, options.trust, weights)
     tokenizer = TextTokenizer(checkpoint)
