@@ -225,6 +225,22 @@ def test_a_stop_string_frees_the_engine_of_an_endless_answer(backend: Scripted, 
     run(test)
 
 
+def test_a_late_reader_counts_the_tokens_that_an_early_one_does(backend: Scripted, tokenizer: Tokenizer) -> None:
+    """What came after the stop string, the stop token too, is none of the answer."""
+    sampling = [Sampling(max_tokens=1000, temperature=0, stop_tokens=frozenset({backend.script[-1]}))]
+
+    async def test() -> None:
+        async with engine_over(backend, tokenizer) as engine:
+            early = engine.submit([1], sampling, ("客气",))
+            assert await text_of(early) == "谢谢，不"
+            late = engine.submit([1], sampling, ("客气",))
+            await until(lambda: late.answers[0].finish_reason)
+            assert await text_of(late) == "谢谢，不"
+            assert late.usage == early.usage
+
+    run(test)
+
+
 def test_ready_is_a_token_that_was_made_and_many_probes_make_one(backend: Scripted, tokenizer: Tokenizer) -> None:
     async def test() -> None:
         async with engine_over(backend, tokenizer) as engine:

@@ -177,6 +177,7 @@ class Engine(asyncio.Protocol):
                 self._metrics.usage = message.usage
             case Broken():
                 self.usage = message.usage
+                self._metrics.usage = message.usage
                 for id_ in message.ids:
                     if answer := self._answers.get(id_):
                         self._finish(answer, "error")

@@ -74,13 +74,14 @@ class Answer:
         logprobs, self._logprobs = self._logprobs, []
         if self._told or (not fresh and self.finish_reason is None):
             return None
+        came = len(fresh)
         if self.finish_reason == "stop" and fresh:
             fresh.pop()  # the stop token itself is not part of the text
         visible = ""
         for at, token in enumerate(fresh, 1):
             visible += self.text.push(token)
             if self.text.stopped:
-                self.completion_tokens -= len(fresh) - at
+                self.completion_tokens -= came - at
                 fresh = fresh[:at]
                 self.generation.stopped(self)
                 self.finish_reason = "stop"  # also where max_tokens came with it
