@@ -33,8 +33,13 @@ class Sampling:
 
 def noise_key(seed: int, position: int) -> int:
     """A signed 32-bit key for the noise of one draw: `position` counts the tokens of the sequence before it."""
+    return _signed(_mix_word((seed_word(seed) + _GOLDEN + position) & _WORD))
+
+
+def seed_word(seed: int) -> int:
+    """The part of noise_key that is the same for all positions, as a signed 32-bit word."""
     key = 0
-    for part in (seed & _WORD, (seed >> 32) & _WORD, position):
+    for part in (seed & _WORD, (seed >> 32) & _WORD):
         key = _mix_word((key + _GOLDEN + part) & _WORD)
     return _signed(key)
 

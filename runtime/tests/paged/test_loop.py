@@ -9,6 +9,7 @@ from transformers import Ernie4_5Config, Ernie4_5ForCausalLM
 from wxruntime.backends.base import Logprob, Sequence, Step
 from wxruntime.paged.loop import Paged
 from wxruntime.paged.model import Ernie
+from wxruntime.paged.prompts import SEQUENCES
 from wxruntime.paged.weights import from_state
 from wxruntime.sampling import Sampling
 
@@ -163,3 +164,9 @@ def test_after_reset_it_is_as_after_load(model, prompts, answers) -> None:
     paged.step()
     paged.reset()
     assert run(paged, greedy(prompts[3:4]))[0] == answers[3]
+
+
+def test_what_a_pass_over_prompts_draws_finds_its_place_however_few_may_run(model) -> None:
+    """A graph of such a pass always draws for SEQUENCES, padding included."""
+    rows = backend(model, sequences=1).rows
+    assert rows._place(torch.Size((2, SEQUENCES))).shape == (2, SEQUENCES)

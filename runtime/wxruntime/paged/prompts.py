@@ -14,8 +14,8 @@ import torch
 
 from wxruntime.attention.ops import attend_prefill, draw
 from wxruntime.paged.model import Ernie
-from wxruntime.paged.rows import seed_word
 from wxruntime.paged.run import Run
+from wxruntime.sampling import seed_word
 
 # Tokens and sequences for which there are graphs: where the launches would take the host longer than the GPU.
 TOKENS = (16, 32, 64, 128, 256, 384, 512, 640, 768, 1024)

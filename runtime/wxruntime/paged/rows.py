@@ -16,7 +16,8 @@ import torch
 
 from wxruntime.attention.ops import attend_decode, draw, splits
 from wxruntime.paged.model import Ernie
-from wxruntime.sampling import Sampling
+from wxruntime.paged.prompts import SEQUENCES
+from wxruntime.sampling import Sampling, seed_word
 
 IN_FLIGHT = 4  # answers of so many launches fit on the host
 
@@ -54,7 +55,8 @@ class Rows:
         self._graphs: dict[int, Any] = {}
         self._logits: dict[int, torch.Tensor] = {}
         self._drawn = {size: words((2, size)) for size in self.sizes}
-        self._host = [torch.zeros((2, rows), dtype=torch.int32, pin_memory=self.on_gpu) for _ in range(IN_FLIGHT)]
+        widest = max(rows, SEQUENCES)  # a pass over prompts answers for so many, padding included
+        self._host = [torch.zeros((2, widest), dtype=torch.int32, pin_memory=self.on_gpu) for _ in range(IN_FLIGHT)]
         self._turn = 0
         self._processors = torch.cuda.get_device_properties(self.device).multi_processor_count if self.on_gpu else 1
 
@@ -88,12 +90,17 @@ class Rows:
         """`drawn` [2, n] on its way to the host."""
         if not self.on_gpu:
             return Answer(drawn.clone(), None)
-        host = self._host[self._turn].flatten()[: drawn.numel()].view(drawn.shape)
-        self._turn = (self._turn + 1) % IN_FLIGHT
+        host = self._place(drawn.shape)
         host.copy_(drawn, non_blocking=True)
         done = torch.cuda.Event()
         done.record()
         return Answer(host, done)
+
+    def _place(self, shape: torch.Size) -> torch.Tensor:
+        """Where the next answer lands on the host."""
+        place = self._host[self._turn].flatten()[: shape.numel()].view(shape)
+        self._turn = (self._turn + 1) % IN_FLIGHT
+        return place
 
     def top(self, size: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-likelihoods and ids of the `count` likeliest tokens of the step launched last, still on the device."""
@@ -161,14 +168,3 @@ def _sizes(rows: int) -> list[int]:
         sizes.append(size)
         size += max(1, 2 ** int(math.log2(size))) if size < 16 else max(8, 2 ** (int(math.log2(size)) - 2))
     return [*sizes, rows]
-
-
-def seed_word(seed: int) -> int:
-    """The state of sampling.noise_key before the position is mixed in, as a signed 32-bit word."""
-    key = 0
-    for part in (seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF):
-        word = (key + 0x9E3779B9 + part) & 0xFFFFFFFF
-        word = (word ^ (word >> 16)) * 0x7FEB352D & 0xFFFFFFFF
-        word = (word ^ (word >> 15)) * 0x846CA68B & 0xFFFFFFFF
-        key = word ^ (word >> 16)
-    return key - 2**32 if key >= 2**31 else key

@@ -115,7 +115,7 @@ def draw(
     """logits [rows, vocabulary]; the rest [rows]. positions: of the token that gave the logits; -1: nothing is drawn.
 
     drawn and logprobs are filled; with `advance` so are tokens, and positions are counted on. seeds: the state of
-    sampling.noise_key before the position is mixed in (rows.seed_word). Equals at a nucleus' end are all in."""
+    noise_key before the position is mixed in (sampling.seed_word). Equals at a nucleus' end are all in."""
     rows, vocabulary = logits.shape
     _draw[(rows,)](
         logits, temperatures, top_ps, seeds, positions, tokens, drawn, logprobs, vocabulary, logits.stride(0),
