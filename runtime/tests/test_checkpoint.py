@@ -17,6 +17,8 @@ from wxruntime.backends.base import Load
 from wxruntime.checkpoint import CheckpointError, read_checkpoint
 from wxruntime.models.manifest import describe, write_manifest
 
+INDEX = "model.safetensors.index.json"
+
 
 @pytest.fixture
 def copy(tiny: Path, tmp_path: Path) -> Path:
@@ -37,7 +39,7 @@ def split_into_shards(directory: Path) -> None:
     for shard, held in shards.items():
         save_file({name: tensors[name] for name in held}, directory / shard, metadata={"format": "pt"})
     placed = {name: shard for shard, held in shards.items() for name in held}
-    (directory / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": placed}))
+    (directory / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": placed}))
     (directory / "model.safetensors").unlink()
 
 
@@ -109,6 +111,10 @@ def test_a_wrong_directory_is_refused_before_loading(copy: Path, damage: Callabl
             lambda at: shutil.copy(at / "model-00001-of-00002.safetensors", at / "model-00002-of-00002.safetensors"),
             "model-00002-of-00002.safetensors lacks model.",
         ),
+        (
+            lambda at: (at / INDEX).write_text((at / INDEX).read_text().replace("model-00002", "../model-00002")),
+            "names '../model-00002-of-00002.safetensors', which is no file of this directory",
+        ),
     ],
 )
 def test_a_damaged_shard_is_named(copy: Path, damage: Callable[[Path], object], says: str) -> None:
@@ -142,6 +148,12 @@ def test_a_bit_that_flipped_in_a_weight_is_found_before_it_is_served(copy: Path)
     weights.write_bytes(data)
     served = run_wxruntime("engine", "--model", copy, "--port", "0")
     assert served.returncode == 1 and "model.safetensors: is damaged" in served.stderr
+
+
+def test_a_context_longer_than_the_models_own_is_refused_by_every_backend(tiny: Path) -> None:
+    served = run_wxruntime("engine", "--model", tiny, "--port", "0", "--context-length", "9000")
+    assert served.returncode == 1
+    assert "a context of 9000 tokens is longer than the model's own, 8192" in served.stderr
 
 
 def test_the_engine_exits_with_the_sentence_and_no_traceback(copy: Path) -> None:

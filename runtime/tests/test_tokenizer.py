@@ -81,6 +81,16 @@ def test_a_broken_tokenizer_is_refused_by_name(copy: Path) -> None:
         TextTokenizer(read_checkpoint(copy))
 
 
+def test_a_template_or_configuration_that_cannot_be_read_is_refused_before_serving(copy: Path) -> None:
+    checkpoint = read_checkpoint(copy)
+    (copy / "chat_template.jinja").write_text("{% if messages %}")
+    with pytest.raises(CheckpointError, match="the chat template is none: "):
+        TextTokenizer(checkpoint)
+    (copy / "tokenizer_config.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"tokenizer_config\.json cannot be read"):
+        TextTokenizer(checkpoint)
+
+
 def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(copy: Path) -> None:
     config = copy / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"vocab_size": 10}))

@@ -135,6 +135,8 @@ def _check_weights(directory: Path) -> None:
     for tensor, shard in _json_object(index).get("weight_map", {}).items():
         placed.setdefault(shard, set()).add(tensor)
     for shard, expected in sorted(placed.items()):
+        if Path(shard).name != shard:
+            raise CheckpointError(f"{index} names {shard!r}, which is no file of this directory")
         absent = expected - _tensors(directory / shard)
         if absent:
             raise CheckpointError(f"{directory / shard} lacks {min(absent)}, which {index.name} places there")

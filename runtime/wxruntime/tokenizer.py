@@ -32,10 +32,16 @@ class TextTokenizer:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.tokens = _load(checkpoint)
         config_path = checkpoint.directory / "tokenizer_config.json"
-        config = json.loads(config_path.read_bytes()) if config_path.is_file() else {}
-        self._named = {name: _content(config[name]) for name in NAMED_TOKENS if config.get(name)}
-        source = _template_source(checkpoint.directory, config)
-        self._template = None if source is None else _environment().from_string(source)
+        try:
+            config = json.loads(config_path.read_bytes()) if config_path.is_file() else {}
+            self._named = {name: _content(config[name]) for name in NAMED_TOKENS if config.get(name)}
+            source = _template_source(checkpoint.directory, config)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CheckpointError(f"{config_path} cannot be read: {error!r}") from error
+        try:
+            self._template = None if source is None else _environment().from_string(source)
+        except TemplateError as error:
+            raise CheckpointError(f"{checkpoint.directory}: the chat template is none: {error}") from error
 
     def encode(self, text: str, *, special: bool = True) -> list[int]:
         return self.tokens.encode(text, add_special_tokens=special).ids

@@ -45,6 +45,9 @@ def run(options: Options) -> None:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     weights: Weights = "onnx" if options.backend == "onnx" else "safetensors"
     checkpoint = read_checkpoint(options.load.model, options.trust, weights)
+    own, asked = checkpoint.context_length, options.load.context_length
+    if asked is not None and asked > own:
+        raise CheckpointError(f"a context of {asked} tokens is longer than the model's own, {own}")
     tokenizer = TextTokenizer(checkpoint)
     names = options.served_model_name or (options.load.model.resolve().name,)
     log.info("%s: %s, as %s", options.load.model, SERVED[checkpoint.model_type], ", ".join(names))
