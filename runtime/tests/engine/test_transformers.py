@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM
 from wxruntime.backends.base import Load, Logprob, Sequence
 from wxruntime.backends.drawing import draw, nucleus
 from wxruntime.backends.transformers import CPU_BATCH_TOKENS, CPU_PAGE, Transformers, load
+from wxruntime.checkpoint import CheckpointError
 from wxruntime.sampling import Sampling
 from wxruntime.tiny import Recipe, make_checkpoint
 
@@ -180,6 +181,11 @@ def test_more_than_the_cache_holds_waits_and_is_answered_the_same(tiny: Path, ba
     wanted = [(prompt(90, at), GREEDY) for at in range(8)]
     assert Run(small, wanted).tokens == Run(backend, wanted).tokens
     assert small.usage().kv_used == 0
+
+
+def test_a_context_that_was_asked_for_and_does_not_fit_the_cache_is_refused(tiny: Path) -> None:
+    with pytest.raises(CheckpointError, match="room for 256 tokens, less than a context of 512"):
+        load(Load(tiny, device="cpu", kv_tokens=256, context_length=512))
 
 
 def test_a_reset_after_a_failed_step_makes_it_sound_again(

@@ -7,7 +7,6 @@ used of it is what 5.17 and 5.24 have in common, and tests/engine/test_transform
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence as List
 from importlib import import_module
 from typing import Any
@@ -19,6 +18,7 @@ from transformers.generation.continuous_batching.requests import RequestState, R
 from wxruntime.backends import cpu_attention
 from wxruntime.backends.base import Limits, Load, Sequence, Step, Usage
 from wxruntime.backends.drawing import Drawing
+from wxruntime.backends.machine import cores, free_memory
 from wxruntime.backends.weights import load_weights, pick_device, pick_dtype
 from wxruntime.checkpoint import Checkpoint, CheckpointError, read_checkpoint
 from wxruntime.models.verify import Check, Trust
@@ -44,6 +44,8 @@ def load(options: Load) -> Transformers:
     model = load_weights(checkpoint, pick_dtype(options.dtype, device), attention).to(device).eval()
     if device.type == "cpu":
         cpu_attention.install(model)
+        # PyTorch takes a thread for each core that it sees, however little of them its container may use.
+        torch.set_num_threads(min(torch.get_num_threads(), cores()))
     return Transformers(checkpoint, model, options)
 
 
@@ -72,7 +74,13 @@ class Transformers:
         self._manager.logit_processor = self._drawing
         self._make_batch()
         held = self._cache.num_blocks * self._page
-        longest = min(options.context_length or checkpoint.context_length, checkpoint.context_length, held)
+        longest = min(options.context_length or checkpoint.context_length, checkpoint.context_length)
+        if options.context_length is not None and held < longest:
+            raise CheckpointError(
+                f"the KV cache has room for {held} tokens, less than a context of {longest}: "
+                "ask for a shorter one, or give it more memory"
+            )
+        longest = min(longest, held)
         sequences = self._manager.continuous_batching_config.max_requests_per_batch
         self.limits = Limits(context_length=longest, max_sequences=sequences, kv_tokens=held)
         if self._gpu:
@@ -115,8 +123,7 @@ class Transformers:
         config = self._model.config
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         each: int = 2 * config.num_hidden_layers * config.num_key_value_heads * width * self._model.dtype.itemsize
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        return max(self._page, min(CPU_LONGEST * longest, int(free * CPU_SHARE) // each))
+        return max(self._page, min(CPU_LONGEST * longest, int(free_memory() * CPU_SHARE) // each))
 
     def reset(self) -> None:
         self._drawing.running.clear()
