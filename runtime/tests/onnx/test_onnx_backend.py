@@ -148,10 +148,12 @@ def test_an_idle_backend_reads_a_bucket_in_one_step(backend: OnnxBackend) -> Non
     [
         ({"context_length": 9000}, "a context of 9000 tokens is longer than the model's own, 8192"),
         ({"context_length": 1000, "max_sequences": 8, "kv_tokens": 4000}, "8 sequences of 500 tokens would fit"),
+        ({"device": "cuda"}, "the onnx backend runs on a CPU"),
+        ({"dtype": "bfloat16"}, "has the precision that it was exported in"),
     ],
 )
 def test_limits_that_cannot_be_kept_are_refused_with_what_would_fit(
-    tiny_fp32: Path, options: dict[str, int], said: str
+    tiny_fp32: Path, options: dict[str, object], said: str
 ) -> None:
     with pytest.raises(CheckpointError, match=said):
         load(Load(tiny_fp32, **options))  # type: ignore[arg-type]

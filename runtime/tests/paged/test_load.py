@@ -1,5 +1,6 @@
 """A checkpoint directory becomes a paged backend: as it is, rounded to FP8, or in compressed-tensors' FP8."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from wxruntime.attention.linear import Fp8, quantized
 from wxruntime.backends.base import Load, Sequence
 from wxruntime.backends.paged import load
 from wxruntime.checkpoint import CheckpointError
+from wxruntime.models.precision import PRECISIONS
+from wxruntime.paged.weights import read_weights
 from wxruntime.sampling import Sampling
 
 CONFIG = Ernie4_5Config(
@@ -91,4 +94,57 @@ def test_a_missing_weight_is_named(directory: Path) -> None:
     del weights["model.layers.1.mlp.up_proj.weight"]
     save_file(weights, directory / "model.safetensors", {"format": "pt"})
     with pytest.raises(CheckpointError, match=r"lacks the weight model\.layers\.1\.mlp\.up_proj\.weight"):
+        load(options(directory))
+
+
+def test_without_a_gpu_it_runs_only_where_a_cpu_is_asked_for(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for device, says in (("auto", "--backend transformers runs on a CPU"), ("cuda", "no CUDA device")):
+        with pytest.raises(CheckpointError, match=says):
+            load(Load(model=directory, device=device))
+
+
+def test_what_its_model_has_not_is_refused_and_not_left_out(directory: Path) -> None:
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps(config | {"use_bias": True}))
+    with pytest.raises(CheckpointError, match=r"biases \(use_bias\).*take --backend transformers"):
+        load(options(directory))
+
+
+def test_shards_that_the_index_does_not_name_are_not_read(directory: Path) -> None:
+    expected = answer(options(directory))
+    weights = load_file(directory / "model.safetensors")
+    (directory / "model.safetensors").rename(directory / "part.safetensors")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(weights, "part.safetensors")}
+    (directory / "model.safetensors.index.json").write_text(json.dumps(index))
+    save_file({name: torch.zeros_like(each) for name, each in weights.items()}, directory / "zeros.safetensors")
+    assert answer(options(directory)) == expected
+
+
+def test_scales_keep_their_type_whatever_the_weights_become(directory: Path) -> None:
+    weights = load_file(directory / "model.safetensors")
+    name = "model.layers.0.mlp.down_proj.weight"
+    small = quantized(weights[name].float())
+    assert small.scale is not None
+    save_file(weights | {name: small.weight, f"{name}_scale": small.scale}, directory / "model.safetensors")
+    read = read_weights(directory, CONFIG, torch.device("cpu"), torch.bfloat16, False).layers[0].down.scale
+    assert read is not None and torch.equal(read, small.scale)
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [
+        ({"symmetric": False}, "zero points"),
+        ({"actorder": "group"}, "another order"),
+        ({"strategy": "block"}, "by block"),
+    ],
+)
+def test_a_rounding_that_needs_more_than_scales_is_refused(
+    directory: Path, weights: dict[str, object], says: str
+) -> None:
+    config = json.loads((directory / "config.json").read_text())
+    config["quantization_config"] = PRECISIONS["int4"].config(32, ["lm_head"])
+    config["quantization_config"]["config_groups"]["group_0"]["weights"] |= weights
+    (directory / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=says):
         load(options(directory))

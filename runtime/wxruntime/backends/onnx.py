@@ -209,6 +209,10 @@ def load(options: Load) -> OnnxBackend:
 
     The server has compared the files with their manifest; that is not done twice.
     """
+    if options.device == "cuda":
+        raise CheckpointError("--device cuda: the onnx backend runs on a CPU; paged and transformers have a GPU")
+    if options.dtype not in ("auto", "float32"):
+        raise CheckpointError(f"--dtype {options.dtype}: an exported model has the precision that it was exported in")
     checkpoint = read_checkpoint(options.model, Trust(check=Check.SIZES), weights="onnx")
     threads = options.threads or cores()
     try:

@@ -10,7 +10,9 @@ import torch
 from transformers import AutoConfig
 
 from wxruntime.backends.base import Load
+from wxruntime.backends.weights import pick_device
 from wxruntime.checkpoint import CheckpointError, read_checkpoint
+from wxruntime.models.errors import ModelError
 from wxruntime.models.verify import Check, Trust
 from wxruntime.paged.loop import Paged
 from wxruntime.paged.model import Ernie, slot_bytes
@@ -33,8 +35,15 @@ def load(options: Load) -> Paged:
         raise CheckpointError(
             f"{options.model} is {checkpoint.model_type}: the paged backend runs dense ERNIE 4.5 only"
         )
-    device = torch.device("cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu")
-    config = AutoConfig.from_pretrained(options.model, local_files_only=True)
+    device = pick_device(options.device)
+    if device.type == "cpu" and options.device != "cpu":
+        raise CheckpointError(
+            "--backend paged is for a GPU, and PyTorch sees none (no driver, no GPU given, or a CPU build): "
+            "--backend transformers runs on a CPU"
+        )
+    config = AutoConfig.from_pretrained(options.model, local_files_only=True, trust_remote_code=False)
+    if odd := unlike(config):
+        raise CheckpointError(f"{options.model} has {odd}, which this backend has not: take --backend transformers")
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
     if options.dtype not in ("auto", "fp8"):
         dtype = getattr(torch, options.dtype)
@@ -42,7 +51,21 @@ def load(options: Load) -> Paged:
         weights = read_weights(options.model, config, device, dtype, options.dtype == "fp8")
     except KeyError as error:
         raise CheckpointError(f"{options.model} lacks the weight {error.args[0]}") from None
+    except ModelError as error:
+        raise CheckpointError(str(error)) from error
+    except torch.OutOfMemoryError:
+        raise CheckpointError(
+            f"{options.model}: the weights do not fit the GPU's memory; take a smaller precision (--dtype fp8), a card "
+            "with more memory, or end what else runs on it"
+        ) from None
     return build(config, weights, options)
+
+
+def unlike(config: Any) -> str:
+    """What a configuration asks for that is not in wxruntime.paged.model; empty where there is nothing."""
+    if getattr(config, "use_bias", False):
+        return "biases (use_bias)"
+    return "" if config.hidden_act == "silu" else f"hidden_act {config.hidden_act!r}"
 
 
 def build(config: Any, weights: Weights, options: Load) -> Paged:

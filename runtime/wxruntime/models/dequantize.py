@@ -14,7 +14,7 @@ import torch
 
 from wxruntime.models.errors import ModelError
 from wxruntime.models.packing import unpack
-from wxruntime.models.precision import Precision, precision_of
+from wxruntime.models.precision import Precision, precision_of, refuse_unlike
 from wxruntime.models.rounding import Rounded, to_weight
 from wxruntime.models.shards import tensors
 
@@ -23,7 +23,10 @@ def precision_in(directory: Path) -> Precision | None:
     """The precision of a checkpoint's weights, None when they are whole. Raise ModelError for an unknown one."""
     config = json.loads((directory / "config.json").read_bytes())
     try:
-        return precision_of(config)
+        precision = precision_of(config)
+        if precision is not None:
+            refuse_unlike(config)
+        return precision
     except ValueError as error:
         raise ModelError(
             f"the weights are rounded in a way that is not known here: {error}",
@@ -58,7 +61,8 @@ def _whole(held: dict[str, torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
         values = unpack(held["weight_packed"])[:rows, :columns]
     else:
         values = held["weight"]
-    return to_weight(Rounded(values, held["weight_scale"]), dtype)
+    scale = held["weight_scale"]
+    return to_weight(Rounded(values, scale if scale.ndim == 2 else scale.reshape(-1, 1)), dtype)
 
 
 def unquantized(config: Any) -> Any:

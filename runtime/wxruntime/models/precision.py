@@ -79,6 +79,21 @@ def precision_of(config: Mapping[str, Any]) -> Precision | None:
     raise ValueError(f"quantization_config has method {settings.get('quant_method')!r} and format {form!r}")
 
 
+def refuse_unlike(config: Mapping[str, Any]) -> None:
+    """Raise ValueError for weights of one of our precisions that more than a scale would have to make whole.
+
+    They would be read without it, and the model would answer nonsense.
+    """
+    weights = _weights(config["quantization_config"])
+    if not weights.get("symmetric", True):
+        raise ValueError("its weights are asymmetric, with zero points")
+    if weights.get("actorder") not in (None, "weight", "static"):  # these leave each weight in its place
+        raise ValueError("the columns of its weights are in another order (actorder)")
+    known = ("tensor", "channel", "group") if weights.get("type") == "int" else ("tensor", "channel")
+    if (strategy := weights.get("strategy")) not in known:
+        raise ValueError(f"its scales are by {strategy}, not by {' or '.join(known)}")
+
+
 def group_of(config: Mapping[str, Any]) -> int | None:
     """The group size that a quantized checkpoint's config.json names."""
     group = _weights(config["quantization_config"]).get("group_size")

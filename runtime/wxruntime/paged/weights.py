@@ -15,6 +15,7 @@ from safetensors import safe_open
 
 from wxruntime.attention.linear import Fp8, Linear, quantized, tune
 from wxruntime.models.dequantize import precision_in, whole_weights
+from wxruntime.models.shards import placed
 
 Tensors = Callable[[str], torch.Tensor | None]
 
@@ -54,16 +55,17 @@ def read_weights(directory: Path, config: Any, device: torch.device, dtype: torc
     if precision is not None and precision.name != "fp8":
         whole = {name: found.to(dtype) for name, found in whole_weights(directory, dtype, str(device))}
         return gather(whole.get, config, fp8)
-    shards = sorted(directory.glob("*.safetensors"))
-    opened: list[Any] = [safe_open(shard, framework="pt", device=str(device)) for shard in shards]
-    where = {name: file for file in opened for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+    where = placed(directory)
+    opened: dict[str, Any] = {
+        shard: safe_open(directory / shard, framework="pt", device=str(device)) for shard in set(where.values())
+    }
 
     def tensor(name: str) -> torch.Tensor | None:
-        file = where.get(name)
-        if file is None:
+        if name not in where:
             return None
-        found: torch.Tensor = file.get_tensor(name)
-        return found if found.dtype == torch.float8_e4m3fn else found.to(dtype)
+        found: torch.Tensor = opened[where[name]].get_tensor(name)
+        as_it_is = found.dtype == torch.float8_e4m3fn or name.endswith("_scale")
+        return found if as_it_is else found.to(dtype)
 
     return gather(tensor, config, fp8)
 
