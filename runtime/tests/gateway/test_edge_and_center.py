@@ -152,7 +152,7 @@ async def test_a_client_that_leaves_ends_the_work_at_the_center(tmp_path: Path) 
             while not here.big.seen["running"]:
                 await asyncio.sleep(0.01)
             request.cancel()
-            while here.big.seen["cancelled"] == before:
+            while here.big.seen["cancelled"] == before or here.big.seen["running"]:
                 await asyncio.sleep(0.01)
         assert center.server.center is not None
         while center.server.center.answering:
