@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
 import typing
 from collections.abc import Iterator
 from itertools import pairwise
@@ -12,6 +14,12 @@ import pytest
 import yaml
 from authority import Authority
 from click.testing import CliRunner
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from pydantic import BaseModel
 
 from wxruntime.cli import main
@@ -32,7 +40,7 @@ def example(tmp_path: Path, authority: Authority) -> Path:
     }  # fmt: skip
     text = EXAMPLE.read_text()
     for name, path in files.items():
-        text = text.replace(f"/etc/wxops/gateway/{name}", str(path))
+        shutil.copy(path, tmp_path / name)
     for name in ("engine.key", "valkey.password"):
         (tmp_path / name).write_text("secret")
     text = text.replace("/etc/wxops/gateway", str(tmp_path)).replace("/var/log/wxops", str(tmp_path))
@@ -112,6 +120,8 @@ MISTAKES = {
     GOOD + "listen: {port: 70000}": "3:10: 'port' should be less than or equal to 65535 (it is 70000)",
     GOOD.replace("http://h:1", "h:1"): "2:32: 'url' should be http://HOST:PORT or https://HOST:PORT",
     GOOD.replace("http://h:1", "http://h:1/v1"): "2:32: 'url' should be http://HOST:PORT",
+    GOOD.replace("http://h:1", "http://h:99999"): "2:32: 'url' should end with a port from 1 to 65535",
+    GOOD + "listen: {probes: {port: 8080}}": "3:19: 8080 is the port of 'listen', too",
     GOOD.replace("10.0.0.0/8", "10.0.0.1/8"): "1:32: is not a network: 10.0.0.1/8 has host bits set",
     GOOD.replace("networks: [10.0.0.0/8]", "api_keys: [secret]"): "1:32: should be sha256: and 64 hexadecimal digits",
     GOOD.replace(", networks: [10.0.0.0/8]", ""): "1:11: by what is this client known?",
@@ -135,6 +145,42 @@ def test_a_mistake_is_told_with_its_place(text: str, tmp_path: Path) -> None:
         config_file.read(path)
     assert "secret" not in str(told.value), "a key where its hash should be"
     assert any(f"{path}:{MISTAKES[text]}" in str(each) for each in told.value.mistakes), str(told.value)
+
+
+# What a file that the example names holds instead, its own words or those of another one, and what is said of it.
+FILES = {
+    "clients.crl": ("clients-ca.pem", "crl: holds no revocation list"),
+    "engine.key": ("two\nlines", "should hold one line"),
+    "valkey.password": (" ", "should hold one line"),
+    "edge.key": ("server.key", "certificate: "),
+    "valkey-ca.pem": ("nothing", "cannot be used"),
+    "server.key": ("an encrypted key", "a gateway needs it without a passphrase"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_cannot_be_used_is_told_before_the_start(name: str, example: Path) -> None:
+    content, wanted = FILES[name]
+    bad = example.with_name(name)
+    if content == "an encrypted key":
+        key = load_pem_private_key(bad.read_bytes(), None)
+        bad.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")))
+    elif (other := example.with_name(content)).is_file():
+        bad.write_bytes(other.read_bytes())
+    else:
+        bad.write_text(content)
+    checked = CliRunner().invoke(main, ["check", str(example)])
+    assert checked.exit_code == 2 and wanted in checked.output
+
+
+def test_an_address_that_is_taken_is_told_without_a_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        path.write_text(GOOD + f"listen: {{port: {port}}}\n")
+        started = CliRunner().invoke(main, ["gateway", "--config", str(path)])
+    assert started.exit_code == 1
+    assert started.output.strip() == f"Error: cannot listen on 127.0.0.1 port {port}: Address already in use"
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_lines(tmp_path: Path) -> None:

@@ -125,6 +125,20 @@ def test_certificates_and_allowlist_change_under_load_without_a_lost_request(
     assert len(serials) == 4, "each time the new certificate was shown"
 
 
+def test_files_that_are_gone_in_the_middle_of_a_reload_end_no_gateway(
+    shared_engine: Engine, authority: Authority, gateway: Callable[..., Gateway]
+) -> None:
+    settings = secure(authority, shared_engine)
+    running = gateway(**settings)
+    context = authority.context(authority.issue("shop", "shop.example"))
+    (authority.directory / "gateway.key").unlink()  # and the file does not speak of TLS any more, so it is a good one
+    plain = {"port": 0, "probes": {"port": 0}}
+    clients = [SHOP | {"certificates": [], "networks": ["10.0.0.0/8"]}, PROBE]
+    running.reload({**settings, "listen": plain, "clients": clients})
+    assert running.metric("wxops_gateway_reload_failed", what="config") == 1
+    assert ask(running, context) == 403, "TLS as it was, for those who are on the list now"
+
+
 def test_a_changed_file_is_seen_without_a_signal_and_a_broken_one_changes_nothing(
     shared_engine: Engine, authority: Authority, gateway: Callable[..., Gateway]
 ) -> None:

@@ -17,9 +17,10 @@ def gateway(config: Path) -> None:
     The file is explained by wxruntime/gateway/example.yaml.
     """
     from wxruntime.document import DocumentError
+    from wxruntime.gateway.listener import CannotListen
     from wxruntime.gateway.serve import run
 
     try:
         run(config)
-    except DocumentError as error:
+    except (CannotListen, DocumentError) as error:
         raise click.ClickException(str(error)) from error

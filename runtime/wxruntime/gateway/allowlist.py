@@ -23,7 +23,9 @@ class Peer:
 
 
 def peer(address: str, certificate: dict[str, Any] | None) -> Peer:
-    """From what Python's ssl tells of a verified certificate."""
+    """From what Python's ssl tells of a verified certificate. An IPv4 address stays one on a socket of both kinds."""
+    if "." in address:
+        address = address.removeprefix("::ffff:")
     if not certificate:
         return Peer(address)
     sans = (f"{SAN_KIND[kind]}:{name}" for kind, name in certificate.get("subjectAltName", ()) if kind in SAN_KIND)

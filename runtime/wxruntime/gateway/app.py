@@ -131,7 +131,9 @@ class Gateway:
         if self.edge is not None and settings.edge != was.edge:
             self.edge.close()
             self.edge = None
-        if self.edge is None and settings.edge is not None:
+        if self.edge is not None:
+            self.edge.reload()
+        elif settings.edge is not None:
             from wxruntime.gateway.edge import Edge
 
             self.edge = Edge(settings.edge, settings.breaker, lambda name: self.admission.gates[name].queue.length)

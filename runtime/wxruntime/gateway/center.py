@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +14,7 @@ from wxruntime.gateway.allowlist import Peer, peer
 from wxruntime.gateway.center_client import METHOD
 from wxruntime.gateway.center_pb2 import Ask, Head, Piece
 from wxruntime.gateway.exchange import Answer, Headers, Refusal
+from wxruntime.gateway.listener import bound
 
 if TYPE_CHECKING:
     from wxruntime.gateway.app import Gateway
@@ -35,14 +35,13 @@ class Center:
         self.answering = 0
 
     async def start(self) -> None:
-        address = self._settings.address
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        sock = socket.create_server((address, self._settings.port), family=family, backlog=1024)
+        sock = bound(self._settings.address, self._settings.port)
         self.port = sock.getsockname()[1]
         await self._server.start(sock=sock, ssl=self._context)
 
-    def reload(self) -> None:
+    def reload(self, requests: config.Requests) -> None:
         """Take up the files as they are now, also for connections that are there: each call is looked at anew."""
+        self._limit = requests.body_bytes
         settings = self._settings.tls
         self._context.load_cert_chain(settings.certificate, settings.key)
         for path in (settings.client_ca, settings.crl):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
 import time
@@ -16,6 +17,7 @@ from wxruntime.gateway import config
 from wxruntime.gateway.breaker import Breaker, State
 from wxruntime.gateway.center_pb2 import Ask, Head, Piece
 from wxruntime.gateway.exchange import Answer, Call, Headers, error_event
+from wxruntime.gateway.tls import edge_context
 from wxruntime.gateway.usage import StreamUsage, usage_of
 
 log = logging.getLogger("wxruntime.gateway.edge")
@@ -44,7 +46,8 @@ class Center:
             _http2_min_sent_ping_interval_without_data=10,
             ssl_target_name_override=settings.tls.server_name,
         )
-        self._channel = Channel(settings.host, settings.port, ssl=context(settings.tls), config=lines)
+        self._context = edge_context(settings.tls)
+        self._channel = Channel(settings.host, settings.port, ssl=self._context, config=lines)
         self._ending = set[asyncio.Future[None]]()
         self._method = UnaryStreamMethod(self._channel, METHOD, Ask, Piece)
 
@@ -64,14 +67,20 @@ class Center:
                 raise CenterLost(f"it says {head.status}")
             answer = await self._answer(call, head, pieces)
         except (*LOST, StopAsyncIteration, CenterLost) as error:
-            await pieces.aclose()
+            await _close(pieces)
             self._breaker.failed(time.monotonic())
             raise CenterLost(str(error) or type(error).__name__) from None
         except BaseException:
-            await pieces.aclose()
+            await _close(pieces)
             raise
         self._breaker.succeeded()
         return answer
+
+    def reload(self) -> None:
+        """Take up certificate, key and authority as they are now; the next connection is made with them."""
+        settings = self._settings.tls
+        self._context.load_cert_chain(settings.certificate, settings.key)
+        self._context.load_verify_locations(cafile=str(settings.ca))
 
     def close(self) -> None:
         self._channel.close()
@@ -123,10 +132,10 @@ class Center:
             call.outcome, call.error = "broken", "center"
             yield usage.border + error_event(502, "center", f"the center's answer broke off: {error}")
         finally:
-            await pieces.aclose()
+            await _close(pieces)
 
     def _end(self, pieces: AsyncGenerator[Piece, None]) -> None:
-        task = asyncio.ensure_future(pieces.aclose())
+        task = asyncio.ensure_future(_close(pieces))
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
@@ -135,13 +144,10 @@ class Center:
         log.log(level, "the center's breaker: %s, was %s", after, before)
 
 
-def context(settings: config.EdgeTLS) -> ssl.SSLContext:
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.minimum_version = ssl.TLSVersion.TLSv1_3
-    made.load_verify_locations(cafile=str(settings.ca))
-    made.load_cert_chain(settings.certificate, settings.key)
-    made.set_alpn_protocols(["h2"])
-    return made
+async def _close(pieces: AsyncGenerator[Piece, None]) -> None:
+    """The work at the center is ended; that the line breaks in the same moment is no news to anybody."""
+    with contextlib.suppress(*LOST):
+        await pieces.aclose()
 
 
 def _ask(call: Call, body: bytes) -> Ask:

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -41,6 +42,10 @@ def _san(text: str) -> str:
 def _url(text: str) -> str:
     if not re.fullmatch(r"https?://[^/@?#\s]+", text):
         raise ValueError("should be http://HOST:PORT or https://HOST:PORT, without a path")
+    try:
+        urlsplit(text).port  # noqa: B018 - reading it is what judges it
+    except ValueError:
+        raise ValueError("should end with a port from 1 to 65535") from None
     return text
 
 

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from wxruntime.document import Document, Place, unknown
-from wxruntime.gateway.config import TLS, Config, Section
-from wxruntime.gateway.tls import TLSError, client_context, server_context
+from wxruntime.gateway.config import TLS, Config, Section, UpstreamTLS
+from wxruntime.gateway.tls import TLSError, client_context, edge_context, server_context
 
 
 def read(path: Path) -> Config:
@@ -32,15 +32,23 @@ def _judge(document: Document, config: Config) -> None:
     listen = config.listen
     if listen.tls:
         _judge_tls(document, listen.tls, ("listen", "tls"))
-    elif config.center is None and any(client.certificates for client in config.clients):
-        document.mistake(("listen",), "clients are known by certificate, so 'tls' is needed here")
+    if config.center is None and any(client.certificates for client in config.clients):
+        if not listen.tls:
+            document.mistake(("listen",), "clients are known by certificate, so 'tls' is needed here")
+        elif listen.tls.client_certificate == "none":
+            message = "clients are known by certificate, so this should be required or optional"
+            document.mistake(("listen", "tls", "client_certificate"), message)
+    _judge_ports(document, config)
     _judge_extras(document, config)
     if config.center is not None:
         _judge_tls(document, config.center.tls, ("center", "tls"))
         if config.center.tls.client_certificate != "required":
             document.mistake(("center", "tls"), "edges are known by certificate: 'client_certificate: required'")
-    if config.edge is not None:
-        _judge_files(document, config.edge.tls, ("edge", "tls"))
+    if config.edge is not None and _judge_files(document, config.edge.tls, ("edge", "tls")):
+        try:
+            edge_context(config.edge.tls)
+        except TLSError as error:
+            document.mistake(("edge", "tls", error.key), f"{error.key}: {error}")
     _judge_engines(document, config)
     known: dict[str, int] = {}
     for index, model in enumerate(config.models):
@@ -68,6 +76,19 @@ def _judge(document: Document, config: Config) -> None:
                 document.mistake((*place, "models", at), unknown(wanted, list(known)))
 
 
+def _judge_ports(document: Document, config: Config) -> None:
+    """Two listeners on one port would end the start."""
+    listen, center = config.listen, config.center
+    taken = [("listen", listen.address, listen.port)]
+    for place, other in ((("listen", "probes"), listen.probes), (("center",), center)):
+        if other is None or other.port == 0:
+            continue
+        for name, address, port in taken:
+            if port == other.port and (address == other.address or {address, other.address} & {"0.0.0.0", "::"}):
+                document.mistake((*place, "port"), f"{port} is the port of {name!r}, too")
+        taken.append((".".join(place), other.address, other.port))
+
+
 def _judge_extras(document: Document, config: Config) -> None:
     """What needs a package that a gateway may do without, or a place to write."""
     shared = config.cache is not None and config.cache.shared is not None
@@ -79,6 +100,10 @@ def _judge_extras(document: Document, config: Config) -> None:
     ):
         if wanted and importlib.util.find_spec(package) is None:
             document.mistake(place, f"needs the package {package}: pip install 'wxruntime[{extra}]'")
+    if config.cache is not None and config.cache.shared is not None:
+        place = ("cache", "shared")
+        _judge_secret(document, config.cache.shared.password_file, (*place, "password_file"))
+        _judge_client(document, config.cache.shared.tls, (*place, "tls"))
     if config.audit is not None and not os.access(config.audit.file.absolute().parent, os.W_OK):
         document.mistake(("audit", "file"), f"{config.audit.file.absolute().parent} is no directory to write in")
 
@@ -89,14 +114,33 @@ def _judge_engines(document: Document, config: Config) -> None:
         for kind, replicas in (("replicas", model.replicas), ("emergency", model.emergency)):
             for index, replica in enumerate(replicas):
                 place = ("models", at, kind, index)
-                if replica.api_key_file is not None and not replica.api_key_file.is_file():
-                    document.mistake((*place, "api_key_file"), f"there is no file {replica.api_key_file}")
-                if replica.tls is None:
-                    continue
-                try:
-                    client_context(replica.tls)
-                except TLSError as error:
-                    document.mistake((*place, "tls", error.key), f"{error.key}: {error}")
+                _judge_secret(document, replica.api_key_file, (*place, "api_key_file"))
+                _judge_client(document, replica.tls, (*place, "tls"))
+
+
+def _judge_secret(document: Document, path: Path | None, place: Place) -> None:
+    """A file with one word in it: more than that would not stay within a header."""
+    if path is None:
+        return
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        document.mistake(place, f"there is no file {path}")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII"
+        document.mistake(place, f"{path} cannot be read: {reason}")
+    else:
+        if not text or not text.isprintable():
+            document.mistake(place, f"{path} should hold one line")
+
+
+def _judge_client(document: Document, tls: UpstreamTLS | None, place: Place) -> None:
+    if tls is None:
+        return
+    try:
+        client_context(tls)
+    except TLSError as error:
+        document.mistake((*place, error.key), f"{error.key}: {error}")
 
 
 def _judge_tls(document: Document, tls: TLS, place: Place) -> None:

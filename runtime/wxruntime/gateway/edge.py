@@ -51,6 +51,9 @@ class Edge:
             return await proceed(call)
         return await self._if_sure(call, proceed)
 
+    def reload(self) -> None:
+        self.center.reload()
+
     def close(self) -> None:
         self.center.close()
 

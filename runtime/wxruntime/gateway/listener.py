@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
 from email.utils import formatdate
 
@@ -10,6 +12,21 @@ from wxruntime.gateway import config
 from wxruntime.gateway.connection import Connection
 from wxruntime.gateway.exchange import Refusal
 from wxruntime.gateway.request import Handler
+
+
+class CannotListen(Exception):
+    """An address that is not to be had."""
+
+
+def bound(address: str, port: int) -> socket.socket:
+    """A socket that listens there; on :: for IPv4 as well, where the system can."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    both = address == "::" and socket.has_dualstack_ipv6()
+    try:
+        return socket.create_server((address, port), family=family, backlog=4096, dualstack_ipv6=both)
+    except OSError as error:
+        reason = os.strerror(error.errno) if isinstance(error.errno, int) and error.errno > 0 else str(error)
+        raise CannotListen(f"cannot listen on {address} port {port}: {reason}") from None
 
 
 class Listener:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 from wxruntime.gateway import config
+from wxruntime.gateway.files import stamps
 from wxruntime.gateway.pipeline import Observer
 from wxruntime.gateway.replica import Replica
 
@@ -35,16 +36,20 @@ class Models:
     """All models of a configuration."""
 
     def __init__(self, whole: config.Config, observer: Observer, before: Models | None = None) -> None:
-        """With `before`, replicas whose settings are the same are taken over, with their connections and breakers."""
+        """With `before`, replicas whose settings and files are the same stay, with their connections and breakers."""
         kept = (
-            {(each.model, each.settings): each for each in before.replicas()} if before and before.like(whole) else {}
+            {(each.model, each.settings, each.files): each for each in before.replicas()}
+            if before and before.like(whole)
+            else {}
         )
         self._whole = whole
         self.all: list[Model] = []
         self.by_name: dict[str, Model] = {}
 
         def replicas(model: config.Model, given: list[config.Replica]) -> list[Replica]:
-            return [kept.get((model.name, each)) or Replica(each, model, whole, observer) for each in given]
+            return [
+                kept.get((model.name, each, stamps(each))) or Replica(each, model, whole, observer) for each in given
+            ]
 
         for settings in whole.models:
             model = Model(settings, replicas(settings, settings.replicas), replicas(settings, settings.emergency))

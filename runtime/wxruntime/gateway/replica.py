@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from wxruntime.gateway import config
 from wxruntime.gateway.breaker import Breaker, State
 from wxruntime.gateway.exchange import Call
+from wxruntime.gateway.files import stamps
 from wxruntime.gateway.pipeline import Observer
 from wxruntime.gateway.tls import client_context
 from wxruntime.gateway.upstream import Pool
@@ -19,6 +20,7 @@ class Replica:
 
     def __init__(self, settings: config.Replica, model: config.Model, whole: config.Config, observer: Observer) -> None:
         self.settings = settings
+        self.files = stamps(settings)  # the key and the certificates, as they are now
         self.url = settings.url
         self.model = model.name
         self.served_name = settings.served_name

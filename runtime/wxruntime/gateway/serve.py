@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import signal
 import socket
@@ -10,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wxruntime.document import DocumentError
-from wxruntime.gateway import config, config_file, tls
+from wxruntime.gateway import config, config_file, files, tls
 from wxruntime.gateway.allowlist import Peer
 from wxruntime.gateway.app import Gateway
 from wxruntime.gateway.exchange import Refusal
 from wxruntime.gateway.health import LATE_LOOP_SECONDS
-from wxruntime.gateway.listener import Listener
+from wxruntime.gateway.listener import Listener, bound
 from wxruntime.gateway.logs import Log, say, set_up
 from wxruntime.gateway.telemetry import Telemetry
 
@@ -56,8 +57,7 @@ class Server:
             say("listening", address=f"{'https' if secure else 'http'}://{host}:{port}")
 
     def _listen(self, address: str, port: int, *, secure: bool, probes: bool = False) -> None:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        sock = socket.create_server((address, port), family=family, backlog=4096)
+        sock = bound(address, port)
         listener = Listener(self.gateway, self.settings.requests, self._loop, probes=probes)
         self._listeners.append((listener, sock, secure))
 
@@ -136,27 +136,38 @@ class Server:
 
     async def reload(self) -> None:
         """Read configuration, allowlist and certificates again. What is broken changes nothing and is told."""
-        self._stamps = self._seen()
+        before = self._stamps = self._seen()
         try:
-            settings = config_file.read(self._path)
-        except DocumentError as error:
+            await self._take_up(config_file.read(self._path))
+        except (
+            DocumentError,
+            tls.TLSError,
+            OSError,
+            ValueError,
+        ) as error:  # all but the first: changed while it is read
             self.gateway.observers.reloaded("config", str(error))
             return
+        self._stamps = {file: before.get(file, now) for file, now in self._seen().items()}
+        self.gateway.observers.reloaded("config", None)
+
+    async def _take_up(self, settings: config.Config) -> None:
         if _bound(settings) != _bound(self.settings):
             say(
-                "address, port, probes, center and whether there is TLS change with the next start",
+                "address, port, probes, whether there is TLS, center, metrics, log, audit and tracing "
+                "change with the next start",
                 level=logging.WARNING,
             )
             settings = settings.model_copy(update={"listen": self.settings.listen, "center": self.settings.center})
         self.settings = settings
+        for listener, _, _ in self._listeners:
+            listener.limits = settings.requests
         self.gateway.health.close()
         self.gateway.use(settings)
         if settings.listen.tls is not None:
             await self._serve()
             self._part_with_strangers(settings.listen.tls)
         if self.center is not None:
-            self.center.reload()
-        self.gateway.observers.reloaded("config", None)
+            self.center.reload(settings.requests)
 
     def _part_with_strangers(self, settings: config.TLS) -> None:
         """Connections whose certificates would not be taken any more end with the answer that is under way."""
@@ -167,27 +178,20 @@ class Server:
                     say("certificate no longer taken", address=connection.peer.address, subject=connection.peer.subject)
                     connection.close_when_idle()
 
-    def _seen(self) -> dict[Path, tuple[int, int, int]]:
+    def _seen(self) -> dict[Path, files.Stamp]:
         """The files that matter, and by what a change of them is seen."""
-        files = [self._path]
-        center = self.settings.center
-        for secure in (self.settings.listen.tls, center.tls if center is not None else None):
-            if secure is None:
-                continue
-            files += [each for each in (secure.certificate, secure.key, secure.client_ca, secure.crl) if each]
-        seen = {}
-        for file in files:
-            try:
-                stat = file.stat()
-                seen[file] = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-            except OSError:
-                seen[file] = (0, 0, 0)
-        return seen
+        settings = self.settings
+        center = settings.center.tls if settings.center is not None else None
+        edge = settings.edge.tls if settings.edge is not None else None
+        engines = [each for model in settings.models for each in (*model.replicas, *model.emergency)]
+        sections = (settings.listen.tls, center, edge, *engines)
+        return {file: files.stamp(file) for file in (self._path, *itertools.chain(*map(files.named, sections)))}
 
 
 def _bound(settings: config.Config) -> tuple[object, ...]:
     listen = settings.listen
-    return listen.address, listen.port, listen.probes, listen.tls is None, settings.center
+    watched = settings.metrics, settings.log, settings.audit, settings.tracing
+    return listen.address, listen.port, listen.probes, listen.tls is None, settings.center, *watched
 
 
 async def main(path: Path) -> None:

@@ -6,12 +6,10 @@ import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-if TYPE_CHECKING:
-    from wxruntime.gateway import config
+from wxruntime.gateway import config
 
 VERIFY = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
 
@@ -32,7 +30,7 @@ def server_context(settings: config.TLS) -> ssl.SSLContext:
     context.verify_mode = VERIFY[settings.client_certificate]
     context.set_alpn_protocols(["http/1.1"])
     try:
-        context.load_cert_chain(settings.certificate, settings.key)
+        context.load_cert_chain(settings.certificate, settings.key, _passphrase)
     except (OSError, ssl.SSLError) as error:
         raise TLSError("certificate", f"cannot be used with the key {settings.key}: {_reason(error)}") from None
     for key, path in (("client_ca", settings.client_ca), ("crl", settings.crl)):
@@ -43,7 +41,7 @@ def server_context(settings: config.TLS) -> ssl.SSLContext:
                 raise TLSError(key, f"cannot be used: {_reason(error)}") from None
     if settings.crl is not None:
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
-        if expiries(settings)["crl"] <= time.time():
+        if _expiry(settings.crl) <= time.time():
             raise TLSError("crl", "the list is out of date, and with it no client certificate would be taken")
     return context
 
@@ -62,9 +60,17 @@ def client_context(settings: config.UpstreamTLS | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if settings.certificate is not None:
         try:
-            context.load_cert_chain(settings.certificate, settings.key)
+            context.load_cert_chain(settings.certificate, settings.key, _passphrase)
         except (OSError, ssl.SSLError) as error:
             raise TLSError("certificate", f"{settings.certificate} cannot be used: {_reason(error)}") from None
+    return context
+
+
+def edge_context(settings: config.EdgeTLS) -> ssl.SSLContext:
+    """For an edge's line to its center: TLS 1.3 and nothing older, as both ends are ours."""
+    context = client_context(config.UpstreamTLS(ca=settings.ca, certificate=settings.certificate, key=settings.key))
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["h2"])
     return context
 
 
@@ -84,15 +90,16 @@ def watch_handshakes(context: ssl.SSLContext, failed: Callable[[str], None]) -> 
     context.sslobject_class = Watched
 
 
-def expiries(settings: config.TLS) -> dict[str, float]:
-    """When each file is out of date, in seconds since 1970: of several certificates, the first one."""
-    ends = {"certificate": min(each.not_valid_after_utc.timestamp() for each in _certificates(settings.certificate))}
-    if settings.client_ca is not None:
-        ends["client_ca"] = min(each.not_valid_after_utc.timestamp() for each in _certificates(settings.client_ca))
-    if settings.crl is not None:
-        nexts = [each.next_update_utc for each in _lists(settings.crl)]
-        ends["crl"] = min((each.timestamp() for each in nexts if each is not None), default=float("inf"))
-    return ends
+def _expiry(crl: Path) -> float:
+    """When the first of a file's lists is out of date, in seconds since 1970."""
+    try:
+        lists = _lists(crl)
+    except ValueError as error:
+        raise TLSError("crl", f"cannot be used: {error}") from None
+    if not lists:
+        raise TLSError("crl", "holds no revocation list, and without one no client certificate would be taken")
+    nexts = [each.next_update_utc for each in lists]
+    return min((each.timestamp() for each in nexts if each is not None), default=float("inf"))
 
 
 class Trust:
@@ -118,6 +125,11 @@ def _lists(path: Path) -> list[x509.CertificateRevocationList]:
     end = b"-----END X509 CRL-----"
     parts = path.read_bytes().split(end)[:-1]
     return [x509.load_pem_x509_crl(part[part.index(b"-----BEGIN") :] + end + b"\n") for part in parts]
+
+
+def _passphrase() -> str:
+    """Nobody is there to be asked for one."""
+    raise OSError("it is encrypted; a gateway needs it without a passphrase, readable for nobody else")
 
 
 def _reason(error: OSError) -> str:
