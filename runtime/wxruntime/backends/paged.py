@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ from wxruntime.paged.weights import Weights, read_weights
 
 log = logging.getLogger("wxruntime")
 
+FAMILY = "ernie4_5"  # transformers' model_type of the dense models
+LEAST_CAPABILITY = (8, 0)  # Ampere: bfloat16, and what Triton is tested on
 PAGE = 64  # tokens; the kernels read a page as one tile
 SEQUENCES = 256
 BATCH_TOKENS = 8192
@@ -31,7 +34,7 @@ CPU_TOKENS = 8192
 def load(options: Load) -> Paged:
     """The model in memory. With dtype "fp8" the weights of its layers are rounded, where the checkpoint has not."""
     checkpoint = read_checkpoint(options.model, Trust(check=Check.SIZES))  # the server has compared the digests
-    if checkpoint.model_type != "ernie4_5":
+    if checkpoint.model_type != FAMILY:
         raise CheckpointError(
             f"{options.model} is {checkpoint.model_type}: the paged backend runs dense ERNIE 4.5 only"
         )
@@ -42,7 +45,7 @@ def load(options: Load) -> Paged:
             "--backend transformers runs on a CPU"
         )
     config = AutoConfig.from_pretrained(options.model, local_files_only=True, trust_remote_code=False)
-    if odd := unlike(config):
+    if odd := unlike(config.to_dict()):
         raise CheckpointError(f"{options.model} has {odd}, which this backend has not: take --backend transformers")
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
     if options.dtype not in ("auto", "fp8"):
@@ -61,11 +64,12 @@ def load(options: Load) -> Paged:
     return build(config, weights, options)
 
 
-def unlike(config: Any) -> str:
-    """What a configuration asks for that is not in wxruntime.paged.model; empty where there is nothing."""
-    if getattr(config, "use_bias", False):
+def unlike(config: Mapping[str, Any]) -> str:
+    """What a config.json asks for that is not in wxruntime.paged.model; empty where there is nothing."""
+    if config.get("use_bias"):
         return "biases (use_bias)"
-    return "" if config.hidden_act == "silu" else f"hidden_act {config.hidden_act!r}"
+    activation = config.get("hidden_act", "silu")
+    return "" if activation == "silu" else f"hidden_act {activation!r}"
 
 
 def build(config: Any, weights: Weights, options: Load) -> Paged:

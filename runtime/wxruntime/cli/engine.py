@@ -34,7 +34,10 @@ POSITIVE = click.IntRange(min=1)
 @click.command(context_settings={"show_default": True})
 @setting("--model", type=click.Path(path_type=Path), required=True, help="Checkpoint directory.")
 @setting(
-    "--backend", type=click.Choice(["transformers", "paged", "onnx"]), default="transformers", help="What runs it."
+    "--backend",
+    type=click.Choice(["auto", "paged", "transformers", "onnx"]),
+    default="auto",
+    help="What runs it; auto is paged for a dense model on a GPU, else transformers.",
 )
 @setting("--served-model-name", multiple=True, help="Name in the API, repeatable.  [default: the directory's name]")
 @setting("--host", default="127.0.0.1", help="Address to listen on.")
