@@ -84,22 +84,26 @@ class Health:
 
     async def _probe(self, model: Model, replica: Replica) -> None:
         """One token. Some misses in a row, and the replica is out, with those who still wait for it going elsewhere."""
+        if replica.last_sign > replica.last_probe:
+            replica.misses = 0  # it has answered somebody meanwhile: those before were in another row
         replica.last_probe = time.monotonic()
         before = replica.breaker.state
-        if await self._answers(model, replica):
+        if not (trouble := await self._trouble(model, replica)):
             replica.succeeded()
-            replica.misses, replica.proven = 0, True
+            replica.misses = 0
         elif before == "half-open":
-            replica.failed()
+            replica.failed(trouble)
         elif replica.last_sign < replica.last_probe:
             replica.misses += 1
+            replica.trouble = trouble
             if replica.misses >= self._settings.misses:
                 replica.breaker.open(time.monotonic())
                 replica.pool.fail_waiting("is out")
         if replica.breaker.state != before:
             self._changed()
 
-    async def _answers(self, model: Model, replica: Replica) -> bool:
+    async def _trouble(self, model: Model, replica: Replica) -> str:
+        """Why no token came; nothing when one did, or when the replica is busy making others'."""
         seconds = self._settings.timeout_seconds
         if model.settings.probe == "health":
             head, body = replica.get(b"/health"), b""
@@ -111,10 +115,11 @@ class Health:
             connection = await replica.pool.connection(fresh=True)
             try:
                 await connection.ask(head, body, seconds, seconds)
-                if connection.status == 503 and replica.busy_answer(connection.headers):
-                    return b'"not_ready"' not in connection.body()  # full is fine; one that still loads is not
-                return connection.status < 500
+                full = replica.full(connection.status, connection.headers)
+                if full and b'"not_ready"' in connection.body():
+                    return "still loads its model"
+                return "" if full or connection.status == 200 else f"answers {connection.status} to a probe"
             finally:
                 connection.release()
-        except UpstreamError:
-            return False
+        except UpstreamError as error:
+            return error.reason

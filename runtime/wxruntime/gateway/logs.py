@@ -40,7 +40,8 @@ class Log(Observer):
 
     def breaker(self, replica: Replica, before: State, after: State) -> None:
         level = logging.WARNING if after == "open" else logging.INFO
-        say(f"breaker {after}", level=level, model=replica.model, replica=replica.url, before=before)
+        why = replica.trouble if after == "open" else None
+        say(f"breaker {after}", level=level, model=replica.model, replica=replica.url, before=before, why=why)
 
     def reloaded(self, what: str, error: str | None) -> None:
         if error is None:

@@ -17,7 +17,6 @@ from wxruntime.gateway.upstream import Connection, UpstreamError
 from wxruntime.gateway.usage import StreamUsage, usage_of
 
 BROKEN = frozenset({500, 502, 503, 504})  # tried elsewhere
-BUSY = frozenset({429, 503})  # the replica lives and has no room: no failure of it
 # Between client and gateway, or gateway and replica, alone: not passed on.
 HOP = frozenset({
     b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"date", b"server", b"x-request-id",
@@ -46,13 +45,15 @@ class Relay:
             tried.add(replica)
             try:
                 answer = await self._ask(call, replica, model)
+                if answer.status == 401:  # it is the gateway that has no good key for it, not the client
+                    raise UpstreamError("it does not take the gateway's key: see api_key_file")
             except UpstreamError as error:
-                replica.failed()
+                replica.failed(error.reason)
                 fault = Refusal(502, "upstream", f"a replica of {call.model} failed: {error.reason}", retry_after=1)
                 continue
             if answer.status in BROKEN or answer.status == 429:
-                if answer.status not in BUSY:
-                    replica.failed()
+                if not replica.full(answer.status, answer.headers):
+                    replica.failed(f"answers {answer.status}")
                 if len(tried) < self.settings.attempts and _others(model, tried):
                     continue
             else:
@@ -139,7 +140,7 @@ class Relay:
             if not usage.done:
                 raise UpstreamError("the stream ended early", started=True)
         except UpstreamError as error:
-            replica.failed()
+            replica.failed(error.reason)
             call.outcome, call.error = "broken", error.reason
             yield usage.border + error_event(502, "upstream", f"the answer broke off: {error.reason}")
 

@@ -30,6 +30,7 @@ class Replica:
         self.last_probe = 0.0
         self.misses = 0  # probes in a row that failed
         self.proven = False  # has made a token
+        self.trouble = ""  # why it failed last
         self.breaker = Breaker(whole.breaker, self._changed)
         self._observer = observer
         parts = urlsplit(settings.url)
@@ -65,11 +66,12 @@ class Replica:
         return b"GET %b %b\r\n" % (path, self._first_lines)
 
     @staticmethod
-    def busy_answer(headers: list[tuple[bytes, bytes]]) -> bool:
-        """Whether a 503 says "full, come back", and not "broken"."""
-        return any(name == b"retry-after" for name, _ in headers)
+    def full(status: int, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Whether an answer says "full, come back", and not "broken"."""
+        return status == 429 or (status == 503 and any(name == b"retry-after" for name, _ in headers))
 
-    def failed(self) -> None:
+    def failed(self, why: str) -> None:
+        self.trouble = why
         self.breaker.failed(time.monotonic())
 
     def succeeded(self) -> None:
