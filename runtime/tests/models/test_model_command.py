@@ -18,6 +18,7 @@ from wxruntime.cli.model import model
 from wxruntime.models.manifest import EVALUATION, MANIFEST, SIGNATURE
 from wxruntime.models.report import REPORT
 from wxruntime.models.shards import SINGLE
+from wxruntime.models.store import describe_in_place
 from wxruntime.tiny import Recipe, make_checkpoint
 from wxruntime.tiny_text import LESSONS
 
@@ -112,6 +113,22 @@ def test_a_directory_is_described_in_place(made: Path, store: Path, key: Path) -
     wxops_model(store, "add", "--in-place", store.parent / "here", "--sign", key)
     wxops_model(store, "verify", store.parent / "here", "--trusted-key", key.with_suffix(".pub"))
     assert (store.parent / "here" / SIGNATURE).is_file() and not store.exists()
+
+
+def test_a_description_that_is_broken_off_leaves_the_one_before(
+    made: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the files are read: without a manifest the model would be served unchecked from then on."""
+    wxops_model(store, "add", made, "--name", "kept")
+    before = (store / "kept" / MANIFEST).read_bytes()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wxruntime.models.manifest.hash_files", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        describe_in_place(store / "kept")
+    assert (store / "kept" / MANIFEST).read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def describe_in_place(directory: Path, key: Path | None = None) -> Manifest:
     try:
         require_checkpoint(directory)
         manifest = describe(directory, directory.resolve().name)
-    except ModelError:
+    except BaseException:  # Ctrl-C too: or the model would be served without a check from then on
         if kept is not None:
             before.write_bytes(kept)
         raise
