@@ -24,7 +24,7 @@ SETTLE_S = 1.0
 
 
 class SwitchFailed(Exception):
-    """A step that did not come to its end. What served before serves on; the message says which step, and why."""
+    """A step that did not come to its end. Who is in the rotation serves on; the message says which step, and why."""
 
 
 class Rotation(Protocol):
@@ -87,7 +87,7 @@ class Rolling:
                 continue
             self._end(replica)
             raise SwitchFailed(
-                f"{replica.name} in {replica.precision} did not become ready: {fault}; nothing was drained"
+                f"{replica.name} in {replica.precision} did not become ready: {fault}; the others serve on"
             )
         self._rotation.add(new.url)
 
