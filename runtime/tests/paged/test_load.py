@@ -11,7 +11,7 @@ from transformers import Ernie4_5Config, Ernie4_5ForCausalLM
 
 from wxruntime.attention.linear import Fp8, quantized
 from wxruntime.backends.base import Load, Sequence
-from wxruntime.backends.paged import load
+from wxruntime.backends.paged import _pages, load
 from wxruntime.checkpoint import CheckpointError
 from wxruntime.models.precision import PRECISIONS
 from wxruntime.paged.weights import read_weights
@@ -148,3 +148,12 @@ def test_a_rounding_that_needs_more_than_scales_is_refused(
     (directory / "config.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match=says):
         load(options(directory))
+
+
+def test_longer_steps_leave_less_for_the_cache(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a pass over more prompt tokens takes must be there when the first one comes."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (80 * 2**30, 80 * 2**30))
+    pages = [
+        _pages(Load(model=directory, max_batch_tokens=tokens), 2**20, torch.device("cuda")) for tokens in (2048, 65536)
+    ]
+    assert pages == [(72 - 3) * 1024, (72 - 3 * 8) * 1024]

@@ -26,7 +26,7 @@ LEAST_CAPABILITY = (8, 0)  # Ampere: bfloat16, and what Triton is tested on
 PAGE = 64  # tokens; the kernels read a page as one tile
 SEQUENCES = 256
 BATCH_TOKENS = 8192
-# What activations, graphs and the libraries take beside weights and cache, at BATCH_TOKENS tokens a step.
+# What activations, graphs and the libraries take beside weights and cache, at up to BATCH_TOKENS tokens a step.
 WORKSPACE = 3 * 2**30
 CPU_TOKENS = 8192
 
@@ -107,7 +107,8 @@ def _pages(options: Load, page_bytes: int, device: torch.device) -> int:
         return CPU_TOKENS // PAGE
     torch.cuda.empty_cache()  # what joining the weights has left
     free, total = torch.cuda.mem_get_info(device)
-    room = free - (1 - options.memory_fraction) * total - WORKSPACE
+    workspace = WORKSPACE * max(1.0, (options.max_batch_tokens or BATCH_TOKENS) / BATCH_TOKENS)
+    room = free - (1 - options.memory_fraction) * total - workspace
     if room < page_bytes:
         raise CheckpointError(
             f"after the weights {free / 2**30:.1f} GiB of the GPU are free: too little for a KV cache; "

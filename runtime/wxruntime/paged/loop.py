@@ -140,7 +140,7 @@ class Paged:
         page = self.pool.page
         while self._waiting and self._idle_rows:
             run = self._waiting[0]
-            names = page_names(run.tokens[:-1], page) if self._share else []
+            names = run.names(page) if self._share else []
             held = self.pool.hold(names)
             needed = len(run.tokens) // page + 1 - len(held)
             running = self.limits.max_sequences - len(self._idle_rows)

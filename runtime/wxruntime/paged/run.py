@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wxruntime.backends.base import Sequence
+from wxruntime.paged.pool import page_names
 
 
 class Run:
@@ -17,6 +18,7 @@ class Run:
     """
 
     __slots__ = (
+        "_named",
         "cached",
         "drawn",
         "id",
@@ -40,6 +42,13 @@ class Run:
         self.read = self.cached = self.drawn = self.told = 0
         self.row: int | None = None
         self.over = self.started = False
+        self._named: tuple[int, list[bytes]] = 0, []
+
+    def names(self, page: int) -> list[bytes]:
+        """Of the full pages before its newest token; kept, since who waits for pages is asked at every step."""
+        if self._named[0] != len(self.tokens):
+            self._named = len(self.tokens), page_names(self.tokens[:-1], page)
+        return self._named[1]
 
     @property
     def position(self) -> int:
