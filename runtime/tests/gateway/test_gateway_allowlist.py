@@ -120,6 +120,23 @@ def test_the_list_changes_live_and_a_broken_file_keeps_the_old_one(
     assert ask(running, "anna").status_code == 200
 
 
+def test_who_leaves_before_the_usage_is_told_pays_for_the_prompt(
+    engine: Callable[..., Engine], gateway: Callable[..., Gateway]
+) -> None:
+    running = gateway(clients=[keyed("hasty", tokens_per_day=500), PROBES], models=[model(engine(between=0.2))])
+    headers = {"authorization": "Bearer key of hasty"}
+    asked = chat("long " * 1000, stream=True)
+    with (
+        running.client(headers=headers) as client,
+        client.stream("POST", "/v1/chat/completions", json=asked) as answer,
+    ):
+        assert answer.status_code == 200
+        next(answer.iter_bytes())
+    until(lambda: running.metric("wxops_gateway_calls_total", outcome="left") == 1, "it has left")
+    refused = ask(running, "hasty")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "token_budget")
+
+
 def test_each_client_has_its_rate_its_concurrency_and_its_tokens(
     engine: Callable[..., Engine], gateway: Callable[..., Gateway]
 ) -> None:

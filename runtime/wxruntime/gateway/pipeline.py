@@ -1,6 +1,6 @@
 """The stages that a call passes through, and those who watch it pass: the places where parts of the gateway plug in.
 
-    allowlist -> limits -> [cache] -> admission -> [edge] -> relay (picker -> replica)
+    allowlist -> limits -> [cache] -> [edge] -> admission -> relay (picker -> replica)
 
 A stage may answer by itself, or hand the call on and do something with the answer. An observer sees every call and
 changes none.
