@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from authority import Authority
 from grpclib.client import Channel, UnaryStreamMethod
 from grpclib.exceptions import StreamTerminatedError
@@ -105,6 +106,23 @@ async def test_a_stream_from_the_center_comes_as_it_is_made(tmp_path: Path) -> N
         async for _ in answer.aiter_raw():
             times.append(asyncio.get_running_loop().time())
         assert len(times) >= 6 and times[-1] - times[0] > 0.4
+
+
+@in_loop
+async def test_another_policy_or_certificate_of_an_edge_breaks_no_stream_off(tmp_path: Path) -> None:
+    here = await site(tmp_path, between=0.2)
+    async with here.running_center(), running(tmp_path / "edge", here.edge()) as edge:
+        for policy in ({}, {"prompt_characters": 9}):  # the certificate is another one each time
+            asked = {"model": "ernie-21b", "messages": [], "stream": True}
+            async with edge.client.stream("POST", "/v1/chat/completions", json=asked) as answer:
+                pieces = answer.aiter_text()
+                told = await anext(pieces)
+                edge.path.write_text(yaml.safe_dump(here.edge(**policy)))
+                await edge.server.reload()
+                told += "".join([piece async for piece in pieces])
+            assert "w5" in told and '"error"' not in told and told.endswith("data: [DONE]\n\n")
+        asked_anew = await edge.chat(model="ernie-0.3b", messages=[{"role": "user", "content": "x" * 10}])
+        assert asked_anew.headers["x-wxops-reason"] == "length"
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -129,7 +129,7 @@ class Gateway:
     def _use_edge(self, settings: config.Config, was: config.Config) -> None:
         """The line to the center stays, unless its settings have changed."""
         if self.edge is not None and settings.edge != was.edge:
-            self.edge.close()
+            self.edge.leave()
             self.edge = None
         if self.edge is not None:
             self.edge.reload()

@@ -49,6 +49,8 @@ class Center:
         self._context = edge_context(settings.tls)
         self._channel = Channel(settings.host, settings.port, ssl=self._context, config=lines)
         self._ending = set[asyncio.Future[None]]()
+        self._asking = 0  # calls under way
+        self._leaving = False
         self._method = UnaryStreamMethod(self._channel, METHOD, Ask, Piece)
 
     @property
@@ -63,6 +65,8 @@ class Center:
         pieces = self._pieces(call, body)
         try:
             head = (await anext(pieces)).head
+            if not 200 <= head.status < 600 or not (head.content_type + head.retry_after + head.cache).isprintable():
+                raise CenterLost("it does not speak as a center does")
             if head.status in NOT_NOW:
                 raise CenterLost(f"it says {head.status}")
             answer = await self._answer(call, head, pieces)
@@ -82,22 +86,36 @@ class Center:
         self._context.load_cert_chain(settings.certificate, settings.key)
         self._context.load_verify_locations(cafile=str(settings.ca))
 
+    def leave(self) -> None:
+        """Close as soon as the calls that are under way have ended."""
+        self._leaving = True
+        self._close_if_left()
+
     def close(self) -> None:
         self._channel.close()
+
+    def _close_if_left(self) -> None:
+        if self._leaving and not self._asking:
+            self._channel.close()
 
     async def _pieces(self, call: Call, body: bytes) -> AsyncGenerator[Piece, None]:
         """What the center says. Closing this before its end cancels the work at the center."""
         settings = self._settings
-        async with self._method.open() as stream:
-            async with asyncio.timeout(settings.connect_seconds):
-                await stream.send_request()
-            async with asyncio.timeout(settings.first_token_seconds):
-                await stream.send_message(_ask(call, body), end=True)
-                piece = await stream.recv_message()
-            while piece is not None:
-                yield piece
-                async with asyncio.timeout(settings.between_tokens_seconds):
+        self._asking += 1
+        try:
+            async with self._method.open() as stream:
+                async with asyncio.timeout(settings.connect_seconds):
+                    await stream.send_request()
+                async with asyncio.timeout(settings.first_token_seconds):
+                    await stream.send_message(_ask(call, body), end=True)
                     piece = await stream.recv_message()
+                while piece is not None:
+                    yield piece
+                    async with asyncio.timeout(settings.between_tokens_seconds):
+                        piece = await stream.recv_message()
+        finally:
+            self._asking -= 1
+            self._close_if_left()
 
     async def _answer(self, call: Call, head: Head, pieces: AsyncGenerator[Piece, None]) -> Answer:
         headers: Headers = [(b"content-type", head.content_type.encode()), (b"x-request-id", call.id.encode())]

@@ -54,6 +54,10 @@ class Edge:
     def reload(self) -> None:
         self.center.reload()
 
+    def leave(self) -> None:
+        """Another configuration takes over; calls that are under way end as they began."""
+        self.center.leave()
+
     def close(self) -> None:
         self.center.close()
 
