@@ -91,6 +91,7 @@ def test_shards_are_read_by_their_index(copy: Path) -> None:
         (lambda at: configure(at, model_type="qwen3"), "model_type 'qwen3'; served here: ernie4_5, ernie4_5_moe"),
         (lambda at: configure(at, max_position_embeddings="long"), "max_position_embeddings is 'long'"),
         (lambda at: (at / "model.safetensors").rename(at / "pytorch_model.bin"), "no model.safetensors"),
+        (lambda at: (at / "model.safetensors").rename(at / "model.onnx"), "serve it with --backend onnx"),
         (lambda at: cut(at / "model.safetensors"), "model.safetensors is damaged"),
         (lambda at: overwrite_header(at / "model.safetensors"), "model.safetensors is damaged"),
         (lambda at: (at / "tokenizer.json").unlink(), "neither tokenizer.json nor tokenizer.model"),

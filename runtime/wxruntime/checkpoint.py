@@ -128,6 +128,8 @@ def _check_weights(directory: Path) -> None:
     if not index.is_file():
         single = directory / "model.safetensors"
         if not single.is_file():
+            if (directory / "model.onnx").is_file():
+                raise CheckpointError(f"{directory} is an export for a CPU: serve it with --backend onnx")
             raise CheckpointError(f"{directory} has no model.safetensors (other weight formats are not loaded)")
         _tensors(single)
         return
