@@ -136,7 +136,7 @@ def test_a_killed_controller_leaves_a_run_that_can_be_taken_back(project: Path, 
 def test_the_second_controller_is_told_who_holds_the_host(project: Path, lab: Lab) -> None:
     host = lab.hosts[0]
     host.ssh("mkdir -p /var/lib/wxops && : > /var/lib/wxops/lock")
-    path = write(project, "- command: hostname\n- pause: {seconds: 4}")
+    path = write(project, "- command: hostname\n- pause: {seconds: 9}")  # the second waits for 3 of them
     first = start("run", str(path), "-l", host.name)
     wait_until(lambda: "run" in host.ssh("cat /var/lib/wxops/lock").stdout)
     second = wxops("run", str(path), "-l", host.name)
