@@ -107,7 +107,8 @@ def main() -> None:
     parser.add_argument("--model", default="mock")
     options = parser.parse_args()
     given = [each for each in options.engines.split(",") if each]
-    print(f"# {stand.machine()}; {len(given) or REPLICAS} replicas, {SESSIONS} conversations of {TURNS} turns\n")
+    print(stand.header())
+    print(f"\n{len(given) or REPLICAS} replicas, {SESSIONS} conversations of {TURNS} turns\n")
     print(f"{'routing':14}{'hit rate':>9}{'first token mean':>18}{'p50':>9}{'p99':>9}{'all in':>9}{'busiest':>9}")
     # Another seed each time for real engines, which remember what the policy before has taught them.
     for seed, policy in enumerate(("round_robin", "least_busy", "prefix")):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import platform
+import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -39,6 +42,26 @@ def engine(**options: Any) -> Iterator[str]:
     with process([sys.executable, str(HERE / "mock.py"), *flags], stdout=subprocess.PIPE) as started:
         assert started.stdout is not None
         yield "http://127.0.0.1:" + started.stdout.readline().split()[-1]
+
+
+@contextmanager
+def served(checkpoint: Path, name: str) -> Iterator[str]:
+    """The URL of our engine with this checkpoint under this name. It is ready."""
+    port = free_port()
+    command = [sys.executable, "-c", "from wxruntime.cli import main; main()", "engine", "--port", str(port)]
+    command += ["--model", str(checkpoint), "--served-model-name", name]
+    with process(command, env=os.environ | {"WXRUNTIME_LOG": "warning"}) as started:
+        for _ in range(1200):
+            if started.poll() is not None:
+                raise SystemExit(f"the engine ended with {started.returncode}")
+            try:
+                fetch(f"http://127.0.0.1:{port}/ready")
+                break
+            except OSError:
+                time.sleep(0.1)
+        else:
+            raise SystemExit("the engine did not become ready in two minutes")
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
@@ -144,6 +167,35 @@ def quantile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def machine() -> str:
-    """What the figures were made on."""
-    return f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}"
+def load() -> str:
+    return "{:.1f}, {:.1f}, {:.1f} (1, 5 and 15 minutes)".format(*os.getloadavg())
+
+
+def header() -> str:
+    """When, where and of what the figures are, and what printed them."""
+    said = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=HERE).stdout
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    facts = {
+        "command": shlex.join(["python", *sys.argv]),
+        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "revision": said.strip() or "no git",
+        "machine": f"{model[1] if model else platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}",
+        "python": platform.python_version(),
+        "load": load(),
+    }
+    return "\n".join(f"{name:10}{fact}" for name, fact in facts.items())
+
+
+def family(pid: int) -> list[int]:
+    """A process and those below it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in family(int(child)))]
+
+
+def memory(pid: int) -> float:
+    """MiB that they hold; pages that two share are counted once (PSS)."""
+    held = 0
+    for each in family(pid):
+        found = re.search(r"Pss:\s+(\d+)", Path(f"/proc/{each}/smaps_rollup").read_text())
+        held += int(found[1]) if found else 0
+    return held / 1024

@@ -9,11 +9,14 @@ import asyncio
 import json
 import multiprocessing
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from points import prompt
 
 STREAMS = 32  # of a process
+# What makes an answer as long as was asked for, and brings the count, where a server has both.
+EXACT = {"ignore_eos": True, "stream_options": {"include_usage": True}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class Load:
     batch: int
     tokens: int
     made: int
+    fields: dict[str, Any] = field(default_factory=lambda: EXACT)
+    seconds: float = 600.0  # for a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +42,14 @@ class Heard:
     events: int
 
 
-async def ask(load: Load, text: list[int], at: float) -> Heard:
-    body = {"model": load.model, "prompt": text, "max_tokens": load.made, "temperature": 0, "ignore_eos": True,
-            "stream": True, "stream_options": {"include_usage": True}}  # fmt: skip
+async def ask(load: Load, text: list[int] | str, at: float) -> Heard:
+    body = {
+        "model": load.model,
+        "prompt": text,
+        "max_tokens": load.made,
+        "temperature": 0,
+        "stream": True,
+    } | load.fields
     raw = json.dumps(body).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", load.port, limit=1 << 24)
     await asyncio.sleep(max(0.0, at - time.time()))
@@ -61,16 +71,17 @@ async def ask(load: Load, text: list[int], at: float) -> Heard:
     return Heard(first, time.perf_counter() - began, tokens, events)
 
 
-def _some(load: Load, texts: list[list[int]], at: float) -> list[Heard]:
+def _some(load: Load, texts: list[list[int]] | list[str], at: float) -> list[Heard]:
     async def together() -> list[Heard]:
-        return list(await asyncio.gather(*[ask(load, text, at) for text in texts]))
+        async with asyncio.timeout(load.seconds):
+            return list(await asyncio.gather(*[ask(load, text, at) for text in texts]))
 
     return asyncio.run(together())
 
 
-def measure(load: Load) -> tuple[float, list[Heard]]:
-    """Seconds until all have ended, and what each has heard."""
-    texts = [prompt(load.tokens) for _ in range(load.batch)]
+def measure(load: Load, prompts: list[str] | None = None) -> tuple[float, list[Heard]]:
+    """Seconds until all have ended, and what each has heard; the prompts are fresh random ids unless given."""
+    texts = prompts or [prompt(load.tokens) for _ in range(load.batch)]
     at = time.time() + (0.5 if load.batch > 1 else 0.1)
     parts = [texts[start : start + STREAMS] for start in range(0, load.batch, STREAMS)]
     if len(parts) == 1:
