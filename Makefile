@@ -1,4 +1,4 @@
-# What a contributor types: make setup, test, lint, demo, bench, bench-audit, bench-fleet, conformance, conformance-roles, fuzz, soak.
+# What a contributor types: make setup, test, lint, demo, bench, bench-audit, bench-fleet, bench-runtime, conformance, conformance-roles, fuzz, soak.
 # Everything lives in .venv.
 
 PYTHON ?= python3
@@ -16,7 +16,7 @@ BIN := .venv/bin
 ANSIBLE := .venv/ansible-core
 RUNTIME := $(wildcard runtime/pyproject.toml)
 
-.PHONY: setup packages test lint demo bench bench-audit bench-fleet conformance conformance-roles fuzz soak
+.PHONY: setup packages test lint demo bench bench-audit bench-fleet bench-runtime conformance conformance-roles fuzz soak
 
 setup: packages .venv/ready
 
@@ -59,6 +59,10 @@ bench: setup
 # How wxops and its peers grow from 10 hosts to 500; HOSTS='10 50' for other sizes.
 bench-fleet: setup
 	$(BIN)/python -m bench.fleet $(HOSTS)
+
+# The engines and the gateway beside their peers; runtime/Makefile says what it needs and has the parts.
+bench-runtime: setup
+	$(MAKE) -C runtime bench
 
 # An audit of four hosts beside a bare `ssh HOST python3 -c pass`, and of 200 light ones.
 bench-audit: setup

@@ -33,7 +33,7 @@ from client import EXACT, Heard, Load, measure
 
 TOKENS, MADE = 32, 32
 # Requests at once, and how many rounds of them.
-ROUNDS = {"small": ((1, 20), (4, 10), (16, 6)), "0.3b": ((1, 4), (4, 2), (16, 1))}
+ROUNDS = {"small": ((1, 20), (4, 10), (16, 6)), "0.3b": ((1, 3), (4, 1), (16, 1))}
 START_S, ROW_S = 240.0, 150.0
 
 
@@ -50,24 +50,29 @@ class Row:
     ready: str = "/health"
     fields: dict[str, Any] = field(default_factory=lambda: EXACT)
     environment: dict[str, str] = field(default_factory=dict)
+    batches: bool = True  # one that does not is asked for 4 at once at most: the rest is waiting
 
 
 def rows(directory: Path, port: int, peers: Path | None) -> Iterator[Row]:
     ours = [sys.executable, "-c", "from wxruntime.cli import main; main()", "engine", "--port", str(port)]
     ours += ["--served-model-name", str(directory), "--context-length", "512"]
     environment = {"WXRUNTIME_LOG": "warning"}
-    yield Row("ours, transformers", [*ours, "--model", str(directory)], "/ready", environment=environment)
+    yield Row(
+        "ours, transformers",
+        [*ours, "--backend", "transformers", "--model", str(directory)],
+        "/ready",
+        environment=environment,
+    )
     for precision in ("fp32", "int4"):
         command = [*ours, "--backend", "onnx", "--model", str(exported(directory, precision))]
         yield Row(f"ours, onnx {precision}", command, "/ready", environment=environment)
-    yield Row("ours, paged", [*ours, "--backend", "paged", "--device", "cpu", "--model", str(directory)], "/ready")
     if peers is None:
         return
     programs = peers / "vllm" / "bin"
     serve = [str(programs / "transformers"), "serve", str(directory), "--port", str(port), "--device", "cpu"]
     serve += ["--dtype", "float32"]
     offline = {"HF_HUB_OFFLINE": "1"}
-    yield Row("transformers serve", serve, fields={}, environment=offline)
+    yield Row("transformers serve", serve, fields={}, environment=offline, batches=False)
     batching = [*serve, "--continuous-batching", "--cb-max-batch-tokens", "512", "--cb-num-blocks", "64"]
     yield Row("transformers serve, continuous batching", batching, fields={}, environment=offline)
     command = [str(programs / "vllm"), "serve", str(directory), "--port", str(port), "--dtype", "float32"]
@@ -147,6 +152,8 @@ def served(row: Row, shape: str, directory: Path, port: int, log: Path) -> None:
 
             ask(2, 1)  # a first answer compiles, allocates and fills what is lazy
             for at_once, rounds in ROUNDS[shape]:
+                if at_once > 4 and not row.batches:
+                    continue
                 line, rate = cells(*ask(at_once, rounds), alone)
                 alone = alone or rate
                 tail = f"{start:.0f} | {stand.memory(pid):,.0f}" if at_once == 1 else " | "
