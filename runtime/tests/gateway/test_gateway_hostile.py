@@ -26,7 +26,7 @@ def running(shared_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> 
         "idle_seconds": 2.0,
         "write_seconds": 1.5,
     }
-    settings = {"models": [model(shared_engine)], "requests": limits}
+    settings = {"models": [model(shared_engine, aliases=["alias"])], "requests": limits}
     gateway = Gateway(tmp_path_factory.mktemp("hostile"), settings | {"listen": {"port": 0, "probes": {"port": 0}}})
     until(gateway.ready, "ready")
     yield gateway
@@ -105,6 +105,17 @@ def test_a_bad_request_is_refused_in_openais_shape(running: Gateway, name: str) 
     assert set(error) == {"message", "type", "param", "code"}
     logged = running.events()[-1]
     assert (logged["event"], logged["code"], logged["address"]) == ("refused", error["code"], "127.0.0.1")
+
+
+UNWRITABLE = [b'"x": "\xff"', b'"x": 1e999', b'"stream": true, "stream_options": {}, "x": 1e999']
+
+
+@pytest.mark.parametrize("field", UNWRITABLE)
+def test_what_is_found_unreadable_only_when_a_body_is_written_anew_is_refused_as_well(
+    running: Gateway, field: bytes
+) -> None:
+    told = raw(running, framed(b'{"model": "alias", ' + field + b"}", b"connection: close"))
+    assert status(told) == 400 and b'"malformed_json"' in told
 
 
 def test_a_10_mb_prompt_is_refused_before_it_has_come(running: Gateway) -> None:

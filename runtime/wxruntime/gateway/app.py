@@ -40,7 +40,7 @@ CALLS: dict[bytes, Route] = {
     b"/detokenize": "detokenize",
 }
 SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z")
-PLAIN = [(b"content-type", b"text/plain; charset=utf-8")]
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Gateway:
@@ -219,7 +219,7 @@ class Gateway:
 
     async def _answer(self, request: Request, call: Call) -> None:
         try:
-            answer = await self.proceed(call)
+            answer = await self._proceed(call)
         except Refusal as refusal:
             call.outcome = "error" if refusal.status in (502, 504) or refusal.code == "no_replica" else "refused"
             call.error = refusal.code
@@ -234,6 +234,12 @@ class Gateway:
                 call.outcome, call.error = "error", f"status_{answer.status}"
         await request.send(answer)
 
+    async def _proceed(self, call: Call) -> Answer:
+        try:
+            return await self.proceed(call)
+        except UNREADABLE as error:  # a field that is read only where the body has to be written anew
+            raise _not_json(error) from None
+
     def _call(self, request: Request, guest: Guest, route: Route) -> Call:
         """The body understood as far as the gateway needs it. It goes upstream as it came."""
         body = bytes(request.body)
@@ -241,8 +247,8 @@ class Gateway:
             asked = self._decoder.decode(body)
         except msgspec.ValidationError as error:
             raise Refusal(400, "malformed_body", f"the body is no request: {error}") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Refusal(400, "malformed_json", f"the body is not JSON: {error}") from None
+        except UNREADABLE as error:
+            raise _not_json(error) from None
         assert self.models is not None
         model = self.models.by_name.get(asked.model)
         if model is None or not guest.may_use(model.name, asked.model):
@@ -299,3 +305,7 @@ class Gateway:
     def replica(self, url: str) -> Replica | None:
         assert self.models is not None
         return next((each for each in self.models.replicas() if each.url == url), None)
+
+
+def _not_json(error: Exception) -> Refusal:
+    return Refusal(400, "malformed_json", f"the body is not JSON: {error}")
