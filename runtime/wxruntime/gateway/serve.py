@@ -37,6 +37,7 @@ class Server:
         self._listeners: list[tuple[Listener, socket.socket, bool]] = []
         self._servers: list[asyncio.Server] = []
         self._stopping = asyncio.Event()
+        self._asked_to_reload = asyncio.Event()
         self._stamps = self._seen()
 
     async def start(self) -> None:
@@ -88,7 +89,7 @@ class Server:
         """Serve until SIGTERM or SIGINT, then let what is under way end."""
         self._loop.add_signal_handler(signal.SIGTERM, self._stop)
         self._loop.add_signal_handler(signal.SIGINT, self._stop)
-        self._loop.add_signal_handler(signal.SIGHUP, lambda: self._loop.create_task(self.reload()))
+        self._loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload.set)
         beats = 0
         while not self._stopping.is_set():
             self.gateway.tick()
@@ -96,8 +97,10 @@ class Server:
             if beats % 4 == 0:
                 for listener, _, _ in self._listeners:
                     listener.tick()
-                if self._seen() != self._stamps:
-                    await self.reload()
+            # Here alone: two reloads at once would leave a listener with the certificate of the older one.
+            if self._asked_to_reload.is_set() or (beats % 4 == 0 and self._seen() != self._stamps):
+                self._asked_to_reload.clear()
+                await self.reload()
             await asyncio.sleep(LATE_LOOP_SECONDS)
         await self._drain()
 
