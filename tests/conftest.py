@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,10 @@ import pytest
 from wxops.agent.journal import state_directory
 from wxops.lab import Lab
 from wxops.lab.host import Host
+
+# A shell that runs the tests in its background has SIGINT ignored, and so would every program that they start and end.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tests have labs of their own, so they never touch an operator's; several sessions may run at once.
 TEST_LABS = [(f"test{letter}", f"10.78.{number}.0/24") for number, letter in enumerate("abcdefgh", start=1)]
