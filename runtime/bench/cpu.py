@@ -203,6 +203,7 @@ def main() -> None:
     parser.add_argument("--prepare", action="store_true", help="make the models, measure nothing")
     options = parser.parse_args()
     options.models.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers have sessions of their own: end them, too
     if options.prepare:
         for shape in options.shapes:
             prepare(shape, options.models.resolve())
