@@ -56,7 +56,7 @@ def read_checkpoint(
         require(directory, trust)
     except ModelError as error:
         raise CheckpointError(str(error)) from error
-    config = _json_object(directory / "config.json")
+    config = json_object(directory / "config.json")
     model_type = config.get("model_type")
     if model_type not in SERVED:
         known = ", ".join(SERVED)
@@ -68,7 +68,7 @@ def read_checkpoint(
     if not (directory / "tokenizer.json").is_file() and not (directory / "tokenizer.model").is_file():
         raise CheckpointError(f"{directory} has neither tokenizer.json nor tokenizer.model")
     generation = directory / "generation_config.json"
-    defaults = _json_object(generation) if generation.is_file() else {}
+    defaults = json_object(generation) if generation.is_file() else {}
     greedy = defaults.get("do_sample") is False
     return Checkpoint(
         directory=directory,
@@ -81,7 +81,8 @@ def read_checkpoint(
     )
 
 
-def _json_object(path: Path) -> dict[str, Any]:
+def json_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of a checkpoint; CheckpointError where there is none."""
     try:
         value = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -110,7 +111,7 @@ def _ids(value: int | list[int] | None) -> frozenset[int]:
 def tensor_names(directory: Path) -> set[str]:
     """The weights in the shards of a directory that read_checkpoint has found whole."""
     index = directory / "model.safetensors.index.json"
-    return set(_json_object(index)["weight_map"]) if index.is_file() else _tensors(directory / "model.safetensors")
+    return set(json_object(index)["weight_map"]) if index.is_file() else _tensors(directory / "model.safetensors")
 
 
 def _check_graph(directory: Path) -> None:
@@ -134,7 +135,7 @@ def _check_weights(directory: Path) -> None:
         _tensors(single)
         return
     placed: dict[str, set[str]] = {}
-    for tensor, shard in _json_object(index).get("weight_map", {}).items():
+    for tensor, shard in json_object(index).get("weight_map", {}).items():
         placed.setdefault(shard, set()).add(tensor)
     for shard, expected in sorted(placed.items()):
         if Path(shard).name != shard:

@@ -28,7 +28,7 @@ from wxops.engine.judging import (
     registered,
     without_diff,
 )
-from wxops.engine.loops import Item, items_of
+from wxops.engine.loops import Item, items_of, sees_its_results
 from wxops.engine.module_defaults import rendered_defaults
 from wxops.engine.place import Place, place_of, varies
 from wxops.engine.values import number, truth
@@ -155,7 +155,7 @@ class HostTask:
         """Must an item have ended before the next one is looked at?"""
         task, loop = self.task, self.task.loop
         waits = bool(task.until) or task.retries is not None or (task.async_limit is not None and task.poll != 0)
-        in_turn = loop is not None and (loop.pause is not None or bool(loop.break_when) or _sees_its_results(task))
+        in_turn = loop is not None and (loop.pause is not None or bool(loop.break_when) or sees_its_results(task))
         return self.module.runs == "action" or waits or in_turn
 
     def _in_turn(self, items: list[Item]) -> list[Result]:
@@ -396,8 +396,3 @@ class HostTask:
     def _show(self, stream: int, text: str) -> None:
         if self.context.options.verbosity and not self.says(self.task.common.no_log, unsure=True):
             self.context.emit(Output(self.host, self.label, stream, self.context.secrets.mask(text.rstrip("\n"))))
-
-
-def _sees_its_results(task: Task) -> bool:
-    """Does an item's condition or argument name what the task registers? Then it sees the item before it."""
-    return bool(task.register) and str(task.register) in repr([task.arguments, task.common.when, task.common.vars])

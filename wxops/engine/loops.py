@@ -85,3 +85,8 @@ def _extended(values: list[Any], index: int) -> dict[str, Any]:
     if index < len(values) - 1:
         known["nextitem"] = values[index + 1]
     return known
+
+
+def sees_its_results(task: Task) -> bool:
+    """Does an item's condition or argument name what the task registers? Then it sees the item before it."""
+    return bool(task.register) and str(task.register) in repr([task.arguments, task.common.when, task.common.vars])

@@ -53,7 +53,7 @@ def test_tokens_count_wherever_the_tokenizer_has_them(tmp_path: Path) -> None:
     [
         ("config.json", None, "has no config.json"),
         ("config.json", b"{", "cannot be read"),
-        ("config.json", b"[]", "is no JSON object"),
+        ("config.json", b"[]", "is not a JSON object"),
         ("config.json", b'{"model_type": "ernie4_5"}', "'num_attention_heads' is not there"),
         ("model.safetensors", b"\xff" * 8, "is no safetensors file"),
         ("model.safetensors", b"", "is no safetensors file"),

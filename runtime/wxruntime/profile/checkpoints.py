@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wxruntime.checkpoint import CheckpointError, json_object
 from wxruntime.profile.engines import tables
 from wxruntime.profile.model import Precision
 from wxruntime.sizing import Experts, Shape, ShapeError, shape_of
@@ -74,14 +75,9 @@ def _from(directory: Path) -> Model:
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise ModelError(f"{path.parent} has no {path.name}: it is no checkpoint") from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from None
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} is no JSON object")
-    return value
+        return json_object(path)
+    except CheckpointError as error:
+        raise ModelError(str(error)) from None
 
 
 def _quantized(raw: Mapping[str, Any]) -> Precision | None:
