@@ -13,8 +13,8 @@ from test_response_cache import in_loop
 
 
 @asynccontextmanager
-async def engine_that_tells_keys() -> AsyncIterator[tuple[str, list[str]]]:
-    """Answers everything with a whole chat, and notes the key that it was asked with."""
+async def engine_that_tells_keys(held: asyncio.Event | None = None) -> AsyncIterator[tuple[str, list[str]]]:
+    """Answers everything with a whole chat, once `held` is set, and notes the key that it was asked with."""
     seen: list[str] = []
     body = b'{"choices":[{"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
 
@@ -23,6 +23,8 @@ async def engine_that_tells_keys() -> AsyncIterator[tuple[str, list[str]]]:
             fields = dict(line.split(": ", 1) for line in head.decode().splitlines()[1:] if line)
             await reader.readexactly(int(fields["content-length"]))
             seen.append(fields.get("authorization", ""))
+            if held is not None:
+                await held.wait()
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -61,3 +63,27 @@ async def test_limits_of_requests_hold_for_connections_made_after_a_reload(tmp_p
         told = await gateway.chat(headers={"connection": "close"})
         assert told.status_code == 200, "a connection keeps those that it was made under"
         assert (await gateway.chat()).status_code == 413
+
+
+@in_loop
+async def test_who_waits_in_the_queue_goes_to_the_replicas_of_now(tmp_path: Path) -> None:
+    new, let_go = await MockEngine().start(), asyncio.Event()
+    async with engine_that_tells_keys(let_go) as (old, seen):
+        config = settings(models=[{"name": "ernie", "replicas": [{"url": old, "concurrent": 1}]}])
+        async with running(tmp_path, config, proven=False) as gateway:
+            gate = gateway.gateway.admission.gates["ernie"]
+            first = asyncio.create_task(gateway.chat())
+            while not gate.running:
+                await asyncio.sleep(0.01)
+            waits = asyncio.create_task(gateway.chat())
+            while not gate.queue.length:
+                await asyncio.sleep(0.01)
+            gateway.path.write_text(yaml.safe_dump(settings(new)))
+            await gateway.server.reload()
+            assert (await waits).status_code == 200, "it waits for no place at the one that has left"
+            assert (gate.running, gate.taken) == (1, 0)
+            asked = len(seen)
+            let_go.set()
+            assert (await first).status_code == 200, "what ran there ends there"
+            assert (len(seen), gate.running, gate.taken) == (asked, 0, 0)
+    assert new.seen["requests"]

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wxruntime.gateway import config
 from wxruntime.gateway.exchange import Answer, Call, Refusal
 from wxruntime.gateway.models import Model, Models
 from wxruntime.gateway.pipeline import Proceed
+from wxruntime.gateway.replica import Replica
 
 
 @dataclass(slots=True, eq=False)
@@ -89,8 +90,9 @@ class Queue:
 class Gate:
     """The places at one model's replicas."""
 
-    def __init__(self, model: Model, settings: config.Admission) -> None:
-        self.model, self.settings = model, settings
+    def __init__(self, model: Model, settings: config.Admission, leaving: Sequence[Replica] = ()) -> None:
+        """leaving: replicas, of any model, that the configuration has no more and that have calls to end."""
+        self.model, self.settings, self._leaving = model, settings, leaving
         self.running = 0
         self.queue = Queue()
         self._seconds = 1.0  # that a call takes, smoothed
@@ -99,10 +101,16 @@ class Gate:
     def places(self) -> int:
         return sum(replica.concurrent for replica in self.model.available)
 
+    @property
+    def taken(self) -> int:
+        """Places that are taken: not by calls that end at replicas which get no new ones."""
+        ending = sum(each.running for each in self._leaving if each.model == self.model.name)
+        return self.running - ending
+
     async def enter(self, call: Call) -> None:
         """Return when it is the call's turn; a Refusal when the queue is full or the wait too long."""
         places = self.places
-        if places == 0 or (self.running < places and not self.queue.length):
+        if places == 0 or (self.taken < places and not self.queue.length):
             self.running += 1  # with no replica up, what is next says so better than a queue
             return
         if self.queue.length >= self.settings.queue:
@@ -131,7 +139,7 @@ class Gate:
     def pump(self) -> None:
         """Let in as many as there are places for; everybody, to be told so, when no replica is left."""
         places = self.places
-        while self.queue.length and (places == 0 or self.running < places):
+        while self.queue.length and (places == 0 or self.taken < places):
             waiter = self.queue.next()
             if waiter is not None and not waiter.turn.done():
                 self.running += 1
@@ -154,8 +162,8 @@ class Gate:
 class Admission:
     """The stage before the relay."""
 
-    def __init__(self, settings: config.Admission) -> None:
-        self.settings = settings
+    def __init__(self, settings: config.Admission, leaving: Sequence[Replica] = ()) -> None:
+        self.settings, self._leaving = settings, leaving
         self.gates: dict[str, Gate] = {}
 
     def use(self, models: Models, settings: config.Admission) -> None:
@@ -164,7 +172,7 @@ class Admission:
         for model in models.all:
             gate = self.gates.get(model.name)
             if gate is None:
-                self.gates[model.name] = Gate(model, settings)
+                self.gates[model.name] = Gate(model, settings, self._leaving)
             else:
                 gate.model, gate.settings = model, settings
         self.pump()

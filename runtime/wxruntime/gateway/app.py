@@ -57,12 +57,13 @@ class Gateway:
         self.cache: ResponseCache | None = None
         self.edge: Edge | None = None
         self.limits = Limits()
-        self.admission = Admission(settings.admission)
+        self._leaving: list[Replica] = []  # of configurations before, with calls under way
+        self.admission = Admission(settings.admission, self._leaving)
         self.draining = False
         self._ids = (f"{os.urandom(6).hex()}-{number:x}" for number in itertools.count(1))
         self._decoder = msgspec.json.Decoder(Asked)
         self.models: Models | None = None
-        self._leaving: list[Replica] = []  # of configurations before, with calls under way
+        self.relay: Relay | None = None
         self.settings = settings
         self.use(settings)
 
@@ -72,16 +73,25 @@ class Gateway:
         self.settings = settings
         self.allowlist = Allowlist(settings.clients)
         self.models = Models(settings, self.observers, before)
+        if before is not None:
+            self._leaving += before.all_but(self.models.replicas())
         self.admission.use(self.models, settings.admission)
         self._use_picker(settings.routing)
         self._use_cache(settings.cache, was.cache)
         self._use_edge(settings, was)
-        self.relay = Relay(self.models, settings.upstream, self.picker, self.observers)
+        self._use_relay(settings.upstream)
         self.health = Health(self.models, settings, self.admission.pump)
         self.metrics.watch(self.models, self.admission)
+        assert self.relay is not None
         self.proceed = chain(self.stages(), self.relay)
-        if before is not None:
-            self._leaving += before.all_but(self.models.replicas())
+
+    def _use_relay(self, settings: config.Upstream) -> None:
+        """One for all configurations: calls that were admitted under the one before end in it, too."""
+        assert self.models is not None
+        if self.relay is None:
+            self.relay = Relay(self.models, settings, self.picker, self.observers)
+        else:
+            self.relay.models, self.relay.settings, self.relay.picker = self.models, settings, self.picker
 
     def tick(self) -> None:
         """A few times a second: deadlines and probes, also of replicas that have left and still answer."""

@@ -27,7 +27,7 @@ FORWARDED = frozenset({b"traceparent", b"tracestate"})  # of the client's header
 
 @dataclass(slots=True)
 class Relay:
-    """Sends calls upstream."""
+    """Sends calls upstream. A reload changes its fields: who has waited in the queue goes to the replicas of now."""
 
     models: Models
     settings: config.Upstream
@@ -35,12 +35,12 @@ class Relay:
     observer: Observer
 
     async def __call__(self, call: Call) -> Answer:
-        model = self.models.by_name[call.model]
         tried: set[Replica] = set()
         fault = Refusal(503, "no_replica", f"no replica of {call.model} is up", retry_after=2)
         for _ in range(self.settings.attempts):
-            replica = self._choose(call, model, tried)
-            if replica is None:
+            model = self.models.by_name.get(call.model)  # looked up for each attempt: one may take minutes
+            replica = self._choose(call, model, tried) if model is not None else None
+            if model is None or replica is None:
                 break
             tried.add(replica)
             try:
