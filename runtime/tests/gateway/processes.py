@@ -138,6 +138,17 @@ class Gateway:
     def ready(self) -> bool:
         return get(f"{self.probes}/ready").status_code == 200
 
+    def admin(self, method: str, path: str = "/admin/replicas", **body: Any) -> httpx.Response:
+        """Ask the admin socket; `listen.admin.socket` of the settings names it."""
+        socket = self.settings["listen"]["admin"]["socket"]
+        with httpx.Client(transport=httpx.HTTPTransport(uds=socket), base_url="http://admin", timeout=30) as client:
+            return client.request(method, path, json=body or None)
+
+    def replicas(self) -> dict[str, str]:
+        """The state of each replica of all models, by URL, as operators see it."""
+        told = self.admin("GET").json()["models"]
+        return {each["url"]: each["state"] for model in told for each in model["replicas"]}
+
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.kill()

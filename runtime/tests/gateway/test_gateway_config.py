@@ -43,7 +43,8 @@ def example(tmp_path: Path, authority: Authority) -> Path:
         shutil.copy(path, tmp_path / name)
     for name in ("engine.key", "valkey.password"):
         (tmp_path / name).write_text("secret")
-    text = text.replace("/etc/wxops/gateway", str(tmp_path)).replace("/var/log/wxops", str(tmp_path))
+    for folder in ("/etc/wxops/gateway", "/var/log/wxops", "/run/wxops", "/var/lib/wxops"):
+        text = text.replace(folder, str(tmp_path))
     path = tmp_path / "gateway.yaml"
     path.write_text(text)
     return path

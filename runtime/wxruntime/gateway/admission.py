@@ -104,8 +104,9 @@ class Gate:
     @property
     def taken(self) -> int:
         """Places that are taken: not by calls that end at replicas which get no new ones."""
-        ending = sum(each.running for each in self._leaving if each.model == self.model.name)
-        return self.running - ending
+        left = (each for each in self._leaving if each.model == self.model.name)
+        draining = (each for each in self.model.replicas if each.draining)
+        return self.running - sum(each.running for each in (*left, *draining))
 
     async def enter(self, call: Call) -> None:
         """Return when it is the call's turn; a Refusal when the queue is full or the wait too long."""

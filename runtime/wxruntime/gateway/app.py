@@ -7,7 +7,7 @@ import itertools
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -67,14 +67,17 @@ class Gateway:
         self.settings = settings
         self.use(settings)
 
-    def use(self, settings: config.Config) -> None:
-        """Take up a configuration. Calls that are under way end as they began."""
+    def use(self, settings: config.Config, draining: Collection[tuple[str, str]] = ()) -> None:
+        """Take up a configuration. Calls that are under way end as they began.
+
+        draining: model and URL of replicas that get no new calls.
+        """
         before, was = self.models, self.settings
         self.settings = settings
         self.allowlist = Allowlist(settings.clients)
-        self.models = Models(settings, self.observers, before)
-        if before is not None:
-            self._leaving += before.all_but(self.models.replicas())
+        self.models = Models(settings, self.observers, before, draining)
+        left = before.all_but(self.models.replicas()) if before is not None else []
+        self._leaving += left
         self.admission.use(self.models, settings.admission)
         self._use_picker(settings.routing)
         self._use_cache(settings.cache, was.cache)
@@ -82,6 +85,7 @@ class Gateway:
         self._use_relay(settings.upstream)
         self.health = Health(self.models, settings, self.admission.pump)
         self.metrics.watch(self.models, self.admission)
+        self.metrics.left(left)
         assert self.relay is not None
         self.proceed = chain(self.stages(), self.relay)
 
@@ -312,9 +316,9 @@ class Gateway:
         self.refused(request, refusal, request.connection.peer)
         return refusal.answer()
 
-    def replica(self, url: str) -> Replica | None:
-        assert self.models is not None
-        return next((each for each in self.models.replicas() if each.url == url), None)
+    def leaving(self, model: str) -> list[Replica]:
+        """Replicas that the model has no more, with calls under way."""
+        return [each for each in self._leaving if each.model == model and each.running]
 
 
 def _not_json(error: Exception) -> Refusal:

@@ -56,6 +56,11 @@ class Breaker:
         if self.state == "closed":
             self._open(now)
 
+    def prove(self) -> None:
+        """Let no call through before a probe has passed: what was added while calls come has to show itself first."""
+        if self.state == "closed":
+            self._become("half-open")
+
     def wants_probe(self, now: float) -> bool:
         """Whether it is time to ask the replica; an open breaker becomes half-open by that."""
         if self.state == "open" and now >= self._open_until:

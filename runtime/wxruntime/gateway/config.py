@@ -83,11 +83,20 @@ class Probes(Section):
     port: Annotated[int, Field(ge=0, le=65535)]
 
 
+class Admin(Section):
+    """A Unix socket over which replicas are added, drained and removed. group: the number of one that may, too."""
+
+    socket: File
+    group: Annotated[int, Field(ge=0)] | None = None
+    state: File | None = None
+
+
 class Listen(Section):
     address: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     tls: TLS | None = None
     probes: Probes | None = None
+    admin: Admin | None = None
 
 
 class Requests(Section):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 from pathlib import Path
+from typing import Protocol
 
 from wxruntime.document import Document, Place, unknown
-from wxruntime.gateway.config import TLS, Config, Section, UpstreamTLS
+from wxruntime.gateway.admin_socket import LONGEST_PATH
+from wxruntime.gateway.config import TLS, Admin, Config, Replica, Section, UpstreamTLS
 from wxruntime.gateway.tls import TLSError, client_context, edge_context, server_context
 
 
@@ -38,6 +40,8 @@ def _judge(document: Document, config: Config) -> None:
         elif listen.tls.client_certificate == "none":
             message = "clients are known by certificate, so this should be required or optional"
             document.mistake(("listen", "tls", "client_certificate"), message)
+    if listen.admin:
+        _judge_admin(document, listen.admin)
     _judge_ports(document, config)
     _judge_extras(document, config)
     if config.center is not None:
@@ -76,6 +80,15 @@ def _judge(document: Document, config: Config) -> None:
                 document.mistake((*place, "models", at), unknown(wanted, list(known)))
 
 
+def _judge_admin(document: Document, admin: Admin) -> None:
+    place = ("listen", "admin")
+    if len(os.fsencode(admin.socket)) > LONGEST_PATH:
+        document.mistake((*place, "socket"), f"a socket's path has at most {LONGEST_PATH} bytes")
+    for key, path in (("socket", admin.socket), ("state", admin.state)):
+        if path is not None and not os.access(path.absolute().parent, os.W_OK):
+            document.mistake((*place, key), f"{path.absolute().parent} is no directory to write in")
+
+
 def _judge_ports(document: Document, config: Config) -> None:
     """Two listeners on one port would end the start."""
     listen, center = config.listen, config.center
@@ -108,17 +121,27 @@ def _judge_extras(document: Document, config: Config) -> None:
         document.mistake(("audit", "file"), f"{config.audit.file.absolute().parent} is no directory to write in")
 
 
+class Judged(Protocol):
+    """What notes mistakes: a document, with their lines, or a request's body, without."""
+
+    def mistake(self, place: Place, message: str) -> None: ...
+
+
 def _judge_engines(document: Document, config: Config) -> None:
     """Keys and certificates for engines."""
     for at, model in enumerate(config.models):
         for kind, replicas in (("replicas", model.replicas), ("emergency", model.emergency)):
             for index, replica in enumerate(replicas):
-                place = ("models", at, kind, index)
-                _judge_secret(document, replica.api_key_file, (*place, "api_key_file"))
-                _judge_client(document, replica.tls, (*place, "tls"))
+                judge_replica(document, replica, ("models", at, kind, index))
 
 
-def _judge_secret(document: Document, path: Path | None, place: Place) -> None:
+def judge_replica(document: Judged, replica: Replica, place: Place) -> None:
+    """What an engine's key and certificates have wrong."""
+    _judge_secret(document, replica.api_key_file, (*place, "api_key_file"))
+    _judge_client(document, replica.tls, (*place, "tls"))
+
+
+def _judge_secret(document: Judged, path: Path | None, place: Place) -> None:
     """A file with one word in it: more than that would not stay within a header."""
     if path is None:
         return
@@ -134,7 +157,7 @@ def _judge_secret(document: Document, path: Path | None, place: Place) -> None:
             document.mistake(place, f"{path} should hold one line")
 
 
-def _judge_client(document: Document, tls: UpstreamTLS | None, place: Place) -> None:
+def _judge_client(document: Judged, tls: UpstreamTLS | None, place: Place) -> None:
     if tls is None:
         return
     try:

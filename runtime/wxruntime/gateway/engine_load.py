@@ -59,9 +59,12 @@ class EngineLoad(Collector):
             "most": ("wxops_gateway_engine_batch_size_max", "The largest batch that the engine was seen with."),
             "waiting": ("wxops_gateway_engine_waiting", "Requests that wait in the engine."),
         }
+        there = {each.url for each in self._replicas()}  # who has left since the last look is told of no more
         for field, (name, text) in families.items():
             family = GaugeMetricFamily(name, text, labels=["replica"])
             for url, load in self.loads.items():
+                if url not in there:
+                    continue
                 family.add_metric([url], getattr(load, field))
             yield family
 

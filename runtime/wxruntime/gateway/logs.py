@@ -48,3 +48,6 @@ class Log(Observer):
             say("reloaded", what=what)
         else:
             say("reload failed, what was before stays in force", level=logging.ERROR, what=what, error=error)
+
+    def administered(self, action: str, model: str, replica: str, by: str) -> None:
+        say("replicas changed", action=action, model=model, replica=replica or None, by=by)

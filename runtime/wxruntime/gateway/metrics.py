@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -67,7 +70,18 @@ class Metrics(Observer):
         self._refusals.labels(refusal.code).inc()
 
     def breaker(self, replica: Replica, before: State, after: State) -> None:
-        self._breakers.labels(replica.model, replica.url, after).inc()
+        """Of one that has left and still answers nothing is counted: its series would be there for ever."""
+        if self._now.models is None or replica in self._now.models.replicas():
+            self._breakers.labels(replica.model, replica.url, after).inc()
+
+    def left(self, replicas: Iterable[Replica]) -> None:
+        """Their series end; those of gauges are looked up and end by themselves."""
+        assert self._now.models is not None
+        there = {(each.model, each.url) for each in self._now.models.replicas()}
+        for each in replicas:
+            for state in STATES if (each.model, each.url) not in there else ():
+                with contextlib.suppress(KeyError):  # it was never in this one
+                    self._breakers.remove(each.model, each.url, state)
 
     def reloaded(self, what: str, error: str | None) -> None:
         self._reloads.labels(what, "failed" if error else "done").inc()
@@ -89,6 +103,9 @@ class _Now(Collector):
         state = GaugeMetricFamily(
             "wxops_gateway_breaker_state", "0 closed, 1 half-open, 2 open.", labels=["model", "replica"]
         )
+        draining = GaugeMetricFamily(
+            "wxops_gateway_replica_draining", "1 for a replica that gets no new calls.", labels=["model", "replica"]
+        )
         at = GaugeMetricFamily("wxops_gateway_replica_running", "Calls at a replica.", labels=["model", "replica"])
         if self.models is not None and self.admission is not None:
             for model in self.models.all:
@@ -98,5 +115,6 @@ class _Now(Collector):
                 emergency.add_metric([model.name], float(model.in_emergency))
             for replica in self.models.replicas():
                 state.add_metric([replica.model, replica.url], STATES[replica.breaker.state])
+                draining.add_metric([replica.model, replica.url], float(replica.draining))
                 at.add_metric([replica.model, replica.url], replica.running)
-        return [running, waiting, emergency, state, at]
+        return [running, waiting, emergency, state, draining, at]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from wxruntime.gateway import config
 from wxruntime.gateway.files import stamps
@@ -35,8 +35,17 @@ class Model:
 class Models:
     """All models of a configuration."""
 
-    def __init__(self, whole: config.Config, observer: Observer, before: Models | None = None) -> None:
-        """With `before`, replicas whose settings and files are the same stay, with their connections and breakers."""
+    def __init__(
+        self,
+        whole: config.Config,
+        observer: Observer,
+        before: Models | None = None,
+        draining: Collection[tuple[str, str]] = (),
+    ) -> None:
+        """With `before`, replicas whose settings and files are the same stay, with their connections and breakers.
+
+        draining: model and URL of replicas that get no new calls.
+        """
         kept = (
             {(each.model, each.settings, each.files): each for each in before.replicas()}
             if before and before.like(whole)
@@ -53,6 +62,8 @@ class Models:
 
         for settings in whole.models:
             model = Model(settings, replicas(settings, settings.replicas), replicas(settings, settings.emergency))
+            for replica in model.replicas:
+                replica.draining = (model.name, replica.url) in draining
             self.all.append(model)
             for name in (settings.name, *settings.aliases):
                 self.by_name[name] = model

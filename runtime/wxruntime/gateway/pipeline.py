@@ -75,6 +75,12 @@ class Observer:
     def reloaded(self, what: str, error: str | None) -> None:
         """The configuration or the certificates were read again; with an error the old ones stay."""
 
+    def administered(self, action: str, model: str, replica: str, by: str) -> None:
+        """A model's replica was added, drained or removed by a user of this machine, or a change given up for the file.
+
+        replica: its URL; "" where it is all of the model's.
+        """
+
 
 class Observers(Observer):
     """Several observers as one."""
@@ -109,3 +115,7 @@ class Observers(Observer):
     def reloaded(self, what: str, error: str | None) -> None:
         for each in self.all:
             each.reloaded(what, error)
+
+    def administered(self, action: str, model: str, replica: str, by: str) -> None:
+        for each in self.all:
+            each.administered(action, model, replica, by)

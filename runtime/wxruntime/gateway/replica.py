@@ -26,6 +26,7 @@ class Replica:
         self.served_name = settings.served_name
         self.concurrent = settings.concurrent
         self.running = 0
+        self.draining = False  # gets no new calls, whatever its breaker says
         self.last_sign = 0.0  # when it last answered anybody
         self.last_probe = 0.0
         self.misses = 0  # probes in a row that failed
@@ -48,7 +49,14 @@ class Replica:
 
     @property
     def takes_calls(self) -> bool:
-        return self.breaker.state == "closed"
+        return self.breaker.state == "closed" and not self.draining
+
+    @property
+    def state(self) -> str:
+        """In a word, for operators: up, draining, probing (asked for its first token, or for one again), down."""
+        if self.draining:
+            return "draining"
+        return {"closed": "up", "half-open": "probing", "open": "down"}[self.breaker.state]
 
     @property
     def has_room(self) -> bool:

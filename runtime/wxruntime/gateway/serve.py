@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wxruntime.document import DocumentError
-from wxruntime.gateway import config, config_file, files, tls
+from wxruntime.gateway import admin_socket, config, config_file, files, roster, roster_file, tls
+from wxruntime.gateway.admin import Admin
 from wxruntime.gateway.allowlist import Peer
 from wxruntime.gateway.app import Gateway
 from wxruntime.gateway.exchange import Refusal
 from wxruntime.gateway.health import LATE_LOOP_SECONDS
 from wxruntime.gateway.listener import Listener, bound
 from wxruntime.gateway.logs import Log, say, set_up
+from wxruntime.gateway.roster import Rosters
+from wxruntime.gateway.roster_file import RosterFileError
 from wxruntime.gateway.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -29,13 +32,17 @@ class Server:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.settings = config_file.read(path)
+        self.written = config_file.read(path)
+        self.rosters = Rosters()
+        self.settings = self.written
         self.gateway = Gateway(self.settings, [Log()])
         self.telemetry = Telemetry(self.settings, self.gateway)
         self.center: Center | None = None
         self._loop = asyncio.get_running_loop()
         self._listeners: list[tuple[Listener, socket.socket, bool]] = []
         self._servers: list[asyncio.Server] = []
+        self._admin: Listener | None = None
+        self._admin_server: asyncio.Server | None = None
         self._stopping = asyncio.Event()
         self._asked_to_reload = asyncio.Event()
         self._stamps = self._seen()
@@ -47,6 +54,8 @@ class Server:
             self._listen(listen.probes.address, listen.probes.port, secure=False, probes=True)
         await self._serve()
         self.telemetry.start()
+        if listen.admin is not None:
+            await self._serve_admin(listen.admin)
         if self.settings.center is not None:
             from wxruntime.gateway.center import Center
 
@@ -56,11 +65,26 @@ class Server:
         for _, sock, secure in self._listeners:
             host, port = sock.getsockname()[:2]
             say("listening", address=f"{'https' if secure else 'http'}://{host}:{port}")
+        if listen.admin is not None:
+            say("listening for operators", socket=str(listen.admin.socket))
 
     def _listen(self, address: str, port: int, *, secure: bool, probes: bool = False) -> None:
         sock = bound(address, port)
         listener = Listener(self.gateway, self.settings.requests, self._loop, probes=probes)
         self._listeners.append((listener, sock, secure))
+
+    async def _serve_admin(self, settings: config.Admin) -> None:
+        """Take up what was changed before a restart, and let more be changed."""
+        if settings.state is not None:
+            try:
+                kept = roster_file.read(settings.state)
+            except RosterFileError as error:
+                self.gateway.observers.reloaded("replicas", str(error))
+            else:
+                self._hold(kept)
+        sock = admin_socket.bound(settings)
+        self._admin = Listener(Admin(self), self.settings.requests, self._loop)
+        self._admin_server = await self._loop.create_unix_server(self._admin.connect, sock=sock)
 
     async def _serve(self) -> None:
         """Accept on the sockets, under the TLS settings as they are now. Connections made before go on."""
@@ -95,7 +119,7 @@ class Server:
             self.gateway.tick()
             beats += 1
             if beats % 4 == 0:
-                for listener, _, _ in self._listeners:
+                for listener in self._all_listeners():
                     listener.tick()
             # Here alone: two reloads at once would leave a listener with the certificate of the older one.
             if self._asked_to_reload.is_set() or (beats % 4 == 0 and self._seen() != self._stamps):
@@ -122,7 +146,10 @@ class Server:
             await asyncio.sleep(0.05)
         for server in self._servers:
             server.close()
-        for listener, _, _ in self._listeners:
+        if self._admin_server is not None and self.settings.listen.admin is not None:
+            self._admin_server.close()
+            admin_socket.unlink(self.settings.listen.admin.socket)
+        for listener in self._all_listeners():
             for connection in list(listener.connections):
                 connection.end_now()
         if self.center is not None:
@@ -131,6 +158,10 @@ class Server:
         await asyncio.sleep(0.1)  # what was said last goes out
         await self.gateway.close()
         await asyncio.to_thread(self.telemetry.close)
+
+    def _all_listeners(self) -> list[Listener]:
+        admin = [self._admin] if self._admin is not None else []
+        return [*(listener for listener, _, _ in self._listeners), *admin]
 
     def _answering(self) -> int:
         """Calls that are under way."""
@@ -156,21 +187,38 @@ class Server:
     async def _take_up(self, settings: config.Config) -> None:
         if _bound(settings) != _bound(self.settings):
             say(
-                "address, port, probes, whether there is TLS, center, metrics, log, audit and tracing "
-                "change with the next start",
+                "address, port, probes, admin, whether there is TLS, center, metrics, log, audit and tracing change "
+                "with the next start",
                 level=logging.WARNING,
             )
             settings = settings.model_copy(update={"listen": self.settings.listen, "center": self.settings.center})
-        self.settings = settings
-        for listener, _, _ in self._listeners:
+        self.written = settings
+        for listener in self._all_listeners():
             listener.limits = settings.requests
-        self.gateway.health.close()
-        self.gateway.use(settings)
+        self._hold(self.rosters)
         if settings.listen.tls is not None:
             await self._serve()
             self._part_with_strangers(settings.listen.tls)
         if self.center is not None:
             self.center.reload(settings.requests)
+
+    def take_up(self, rosters: Rosters) -> None:
+        """What an operator has changed. Raises RosterFileError, and nothing has changed."""
+        admin = self.settings.listen.admin
+        if admin is not None and admin.state is not None:
+            roster_file.write(admin.state, rosters)
+        before = self._stamps
+        self._hold(rosters)
+        self._stamps = {file: before.get(file, now) for file, now in self._seen().items()}
+
+    def _hold(self, rosters: Rosters) -> None:
+        """Let the file hold, and over it what was changed; where the file has changed since, it wins."""
+        self.rosters = rosters.holding(self.written)
+        self.settings = self.rosters.over(self.written)
+        self.gateway.health.close()
+        self.gateway.use(self.settings, self.rosters.draining)
+        for model in roster.dropped(rosters, self.rosters):
+            self.gateway.observers.administered("give up for the file's", model, "", "the file")
 
     def _part_with_strangers(self, settings: config.TLS) -> None:
         """Connections whose certificates would not be taken any more end with the answer that is under way."""
@@ -194,7 +242,7 @@ class Server:
 def _bound(settings: config.Config) -> tuple[object, ...]:
     listen = settings.listen
     watched = settings.metrics, settings.log, settings.audit, settings.tracing
-    return listen.address, listen.port, listen.probes, listen.tls is None, settings.center, *watched
+    return listen.address, listen.port, listen.probes, listen.admin, listen.tls is None, settings.center, *watched
 
 
 async def main(path: Path) -> None:
