@@ -45,6 +45,7 @@ STAGES: dict[str, tuple[list[str], int, int]] = {
     "generate s": (["peers.py", "generate", "s"], 15, 30),
     "generate m": (["peers.py", "generate", "m"], 20, 40),
     "vllm m fp8": (["peers.py", "vllm", "m", "{models}/m0", "--fp8"], 85, 130),
+    "rounded s": (["rounded.py", "{models}/s"], 130, 240),
 }
 # A stage that needs what another has made.
 NEEDS = {
@@ -53,6 +54,7 @@ NEEDS = {
     "vllm s": "checkpoint s",
     "vllm m": "config m",
     "vllm m fp8": "config m",
+    "rounded s": "checkpoint s",
 }
 
 
@@ -97,6 +99,9 @@ def table(figures: list[dict[str, Any]]) -> str:
             f"bf16 {card['bf16'] / 1e12:.0f} TFLOP/s, FP8 {card['fp8'] / 1e12:.0f} TFLOP/s"
         )
     for model in dict.fromkeys(each["model"] for each in figures if each["engine"] != "card"):
+        if model == "rounded":
+            lines += ["", *rounded(figures)]
+            continue
         engines = list(dict.fromkeys(each["engine"] for each in figures if each["model"] == model))
         lines += ["", f"| {model} | " + " | ".join(engines) + " |", "|---" * (len(engines) + 1) + "|"]
         for point in SHORT + LONG:
@@ -134,6 +139,19 @@ def table(figures: list[dict[str, Any]]) -> str:
                     f"{served['tokens_an_event']:.1f} tokens an event"
                 )
     return "\n".join(lines)
+
+
+def rounded(figures: list[dict[str, Any]]) -> list[str]:
+    """What vLLM made of our quantized checkpoints, beside what our own scorer made of them."""
+    lines = ["| checkpoint of s | perplexity, ours | vLLM's | same likeliest token |", "|---|---|---|---|"]
+    for each in figures:
+        if each["model"] == "rounded":
+            if "failed" in each:
+                lines.append(f"| {each['what']} | | vLLM ended with {each['failed']} | |")
+                continue
+            same = f"{each['same']:.1%} of {each['tokens']:,}"
+            lines.append(f"| {each['what']} | {each['ours']:,.0f} | {each['theirs']:,.0f} | {same} |")
+    return lines
 
 
 def main() -> None:
