@@ -112,7 +112,7 @@ def test_a_stream_that_runs_on_a_removed_replica_ends_there(
         got = next(pieces)
         gateway.admin("POST", model="m", url=new.url)
         assert gateway.admin("DELETE", model="m", url=old.url).json() == {
-            "url": old.url, "state": "leaving", "running": 1, "concurrent": 64, "trouble": "",
+            "url": old.url, "state": "leaving", "running": 1, "concurrent": 64, "trouble": "", "settings": {},
         }  # fmt: skip
         (leaving,) = gateway.admin("GET").json()["models"][0]["leaving"]
         assert (leaving["url"], leaving["running"]) == (old.url, 1)

@@ -11,6 +11,8 @@ from typing import IO, Any
 import click
 import yaml
 
+from wxruntime.cli.profile_options import against
+
 PROFILE, GATEWAY = "an engine's profile", "a gateway's configuration"
 # The key at the top of a file by which it is known.
 KINDS = {"engine": PROFILE, "models": GATEWAY}
@@ -30,11 +32,7 @@ class Refused(click.ClickException):
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--model", "models", multiple=True, metavar="[PRECISION=]DIR",
-              help="The checkpoint here, or a known model's name; int4=DIR is that of one precision.")  # fmt: skip
-@click.option("--host", "facts", metavar="FACTS", help="The host's: JSON of `wxops audit --json`; - reads them.")
-@click.option("--host-name", help="Which of the hosts in FACTS.")
-@click.option("--here", is_flag=True, help="It is to run on this machine.")
+@against
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def check(
     file: Path, models: tuple[str, ...], facts: str | None, host_name: str | None, here: bool, as_json: bool
@@ -71,17 +69,9 @@ def _gateway(file: Path) -> None:
 def _profile(
     file: Path, models: tuple[str, ...], facts: str | None, host_name: str | None, here: bool, as_json: bool
 ) -> None:
-    from wxruntime.profile.checkpoints import ModelError, look
-    from wxruntime.profile.host import HostError, from_facts, this_machine
     from wxruntime.profile.plan import plan
 
-    if here and facts:
-        raise click.UsageError("--here and --host name two hosts")
-    try:
-        found = {precision: look(name) for precision, name in map(_named, models)}
-        host = this_machine() if here else from_facts(_text(facts), facts, host_name) if facts else None
-    except (ModelError, HostError) as error:
-        raise Refused([str(error)]) from None
+    found, host = models_of(models), host_of(facts, host_name, here)
     result = plan(file, found, host)
     if as_json:
         click.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
@@ -91,6 +81,28 @@ def _profile(
     if result.mistakes:
         raise Refused(map(str, result.mistakes))
     _show(result)
+
+
+def models_of(names: tuple[str, ...]) -> dict[Any, Any]:
+    """The checkpoints of --model. Refused for what is none."""
+    from wxruntime.profile.checkpoints import ModelError, look
+
+    try:
+        return {precision: look(name) for precision, name in map(_named, names)}
+    except ModelError as error:
+        raise Refused([str(error)]) from None
+
+
+def host_of(facts: str | None, name: str | None, here: bool) -> Any:
+    """The host of --host or --here; None where neither is given. Refused for facts that cannot be had."""
+    from wxruntime.profile.host import HostError, from_facts, this_machine
+
+    if here and facts:
+        raise click.UsageError("--here and --host name two hosts")
+    try:
+        return this_machine() if here else from_facts(_text(facts), facts, name) if facts else None
+    except HostError as error:
+        raise Refused([str(error)]) from None
 
 
 def _named(text: str) -> tuple[Any, str]:

@@ -192,6 +192,7 @@ def _told(replica: Replica) -> dict[str, Any]:
         "running": replica.running,
         "concurrent": replica.concurrent,
         "trouble": replica.trouble if replica.state in ("down", "probing") else "",
+        "settings": replica.settings.model_dump(mode="json", exclude_unset=True, exclude={"url"}),
     }
 
 

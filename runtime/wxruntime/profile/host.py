@@ -18,12 +18,16 @@ class HostError(Exception):
 
 @dataclass(frozen=True)
 class Gpu:
-    """memory: bytes. cc: its compute capability, "" where it is not known. mig: it is cut into instances."""
+    """memory: bytes; free: those that nobody has taken, where that is known. cc: its compute capability, "" where it is
+
+    not known. mig: it is cut into instances.
+    """
 
     name: str
     memory: int
     cc: str = ""
     mig: bool = False
+    free: int | None = None
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,9 @@ def _host(record: Mapping[str, Any]) -> Host:
 
 def _gpu(raw: Mapping[str, Any]) -> Gpu:
     mig = _read(raw.get("mig")) or {}
-    return Gpu(_read(raw.get("name")) or "GPU", int(_read(raw["memory_total"])),
-               _read(raw.get("compute_capability")) or "", bool(mig.get("current")))  # fmt: skip
+    total, used = int(_read(raw["memory_total"])), _read(raw.get("memory_used"))
+    return Gpu(_read(raw.get("name")) or "GPU", total, _read(raw.get("compute_capability")) or "",
+               bool(mig.get("current")), None if used is None else total - int(used))  # fmt: skip
 
 
 def _read(reading: Any) -> Any:
@@ -128,8 +133,8 @@ def _from_nvml(pynvml: Any, index: int) -> Gpu:
         mig = pynvml.nvmlDeviceGetMigMode(handle)[0] == pynvml.NVML_DEVICE_MIG_ENABLE
     except pynvml.NVMLError:  # a GPU that cannot be cut into instances
         mig = False
-    total = pynvml.nvmlDeviceGetMemoryInfo(handle).total
-    return Gpu(_text(pynvml.nvmlDeviceGetName(handle)), total, f"{major}.{minor}", mig)
+    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    return Gpu(_text(pynvml.nvmlDeviceGetName(handle)), memory.total, f"{major}.{minor}", mig, memory.free)
 
 
 def _text(value: str | bytes) -> str:

@@ -12,6 +12,10 @@ from wxruntime.sizing import BYTES, GIB, Memory, Shape, on_each
 
 SMALLER: tuple[Precision, ...] = ("bf16", "fp8", "int8", "int4")
 MOST_GPUS = 64
+# What engines answer at once where nothing is said: vLLM's max_num_seqs and ours on a GPU, ours on a CPU; FastDeploy's
+# default (docs/parameters.md), and that of our onnx backend.
+SEQUENCES_GPU, SEQUENCES_CPU = 256, 64
+FEWER = {"fastdeploy": 8, "onnx": 16}
 KV_FP8_CC = "8.9"  # FP8's hardware: wxops/audit/data/compat.yaml, features_by_cc
 
 
@@ -49,6 +53,20 @@ def room(profile: Profile, shape: Shape, precision: Precision, host: Host) -> Ro
     memory = on_each(shape, precision, needs, tensor=tensor, stages=stages, free=free, kv_bytes=kv_bytes)
     left = max(free - memory.weights, 0.0)
     return Room(precision, memory, needs, int(left / (memory.kv / needs)), not gpus or profile.engine == "onnx")
+
+
+def taken(profile: Profile, found: Room, host: Host) -> float:
+    """Bytes that a replica takes of each of its devices while it runs: on a GPU all of the share that it may have."""
+    if found.cpu:
+        return found.memory.weights + found.memory.kv
+    return min(gpu.memory for gpu in host.same) * profile.gpu_memory_utilization
+
+
+def sequences(profile: Profile, found: Room) -> int:
+    """How many a replica answers at once: its setting, or the engine's own, and what its cache holds of a load's."""
+    own = FEWER.get(profile.engine) or (SEQUENCES_CPU if found.cpu else SEQUENCES_GPU)
+    most = profile.max_num_seqs or own
+    return min(most, max(1, found.holds // profile.load.tokens)) if profile.load else most
 
 
 def able(need: PrecisionNeed, cc: str) -> bool:

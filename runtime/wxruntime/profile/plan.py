@@ -18,7 +18,7 @@ from wxruntime.profile.finding import Finding, doubtful
 from wxruntime.profile.host import Host
 from wxruntime.profile.memory import Room
 from wxruntime.profile.model import Precision, Profile, read
-from wxruntime.sizing import GIB
+from wxruntime.sizing import GIB, Shape
 
 
 @dataclass(frozen=True)
@@ -88,29 +88,27 @@ class Plan:
 READY = {"vllm": "/health", "fastdeploy": "/health"}
 
 
-def plan(file: Path, models: Mapping[Precision | None, Model], host: Host | None = None) -> Plan:
+def plan(
+    file: Path, models: Mapping[Precision | None, Model], host: Host | None = None, only: Precision | None = None
+) -> Plan:
     """Everything that is wrong at once, or what is to be run.
 
     models: checkpoints on this machine; None is the key of the one that the profile's `model` names, a precision that
-    of its own checkpoint. host: where it is to run, if that is known.
+    of its own checkpoint. host: where it is to run, if that is known. only: no other precision of the list.
     """
     try:
         profile, document = read(file)
     except DocumentError as error:
         return Plan(file, mistakes=tuple(error.mistakes))
-    main = models.get(None) or next(iter(models.values()), None)
+    if only is not None:
+        if only not in profile.precision:
+            listed = ", ".join(profile.precision)
+            return Plan(file, mistakes=(document.at(("precision",), f"precision: {only} is not among {listed}"),))
+        profile = profile.model_copy(update={"precision": [only]})
+    main = main_of(models)
     findings = [*consistency(profile), *(against_model(profile, main) if main else _unseen_model())]
-    choices: dict[Precision, Choice] = {}
-    shapes = {}
-    for precision in profile.precision:
-        model = models.get(precision) or main
-        found = choice(profile, precision, model) if model else _assumed(profile, precision)
-        if isinstance(found, Finding):
-            findings.append(found)
-        else:
-            choices[precision] = found
-            if model:
-                shapes[precision] = model.shape
+    choices, shapes, impossible = possible(profile, models)
+    findings += impossible
     findings += against_host(profile, host) if host else _unseen_host()
     chosen, room = next(iter(choices.values()), None), None
     if host and shapes and not _kept_apart(findings):
@@ -128,6 +126,30 @@ def plan(file: Path, models: Mapping[Precision | None, Model], host: Host | None
     warnings = tuple(sorted(document.at(each.place, each.message) for each in findings if not each.fatal))
     ready = commands(profile, chosen) if chosen and not mistakes else ()
     return Plan(file, profile, mistakes, warnings, main, host, chosen, room, ready)
+
+
+def main_of(models: Mapping[Precision | None, Model]) -> Model | None:
+    """The checkpoint that the profile's `model` names."""
+    return models.get(None) or next(iter(models.values()), None)
+
+
+def possible(
+    profile: Profile, models: Mapping[Precision | None, Model]
+) -> tuple[dict[Precision, Choice], dict[Precision, Shape], list[Finding]]:
+    """The precisions of the list that the checkpoints allow, the shapes of those at hand, and why others are not."""
+    choices: dict[Precision, Choice] = {}
+    shapes: dict[Precision, Shape] = {}
+    findings = []
+    for precision in profile.precision:
+        model = models.get(precision) or main_of(models)
+        found = choice(profile, precision, model) if model else _assumed(profile, precision)
+        if isinstance(found, Finding):
+            findings.append(found)
+        else:
+            choices[precision] = found
+            if model:
+                shapes[precision] = model.shape
+    return choices, shapes, findings
 
 
 def _assumed(profile: Profile, precision: Precision) -> Choice:

@@ -1,130 +1,178 @@
-"""Carries out the steps of a switch on real engines: their processes, /ready and /load, and who routes to them."""
+"""Carries out the steps of a switch on real engines, with whoever starts them and whoever routes to them."""
 
 from __future__ import annotations
 
-import json
 import logging
-import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from http.client import HTTPException
 from typing import Protocol
-from urllib.request import ProxyHandler, build_opener
 
-from wxruntime.healthcheck import probe
-from wxruntime.profile.switch import Admit, Drain, Replica, Start, Step
+from wxruntime.profile.switch import Admit, Drain, Remove, Replica, Start, Step, Stop
 
 log = logging.getLogger("wxruntime")
 
-PROBE_S = 10.0
 POLL_S = 0.1
-# A request that was sent just before its replica left the rotation may not be in the replica's count yet.
-SETTLE_S = 1.0
 
 
 class SwitchFailed(Exception):
     """A step that did not come to its end. Who is in the rotation serves on; the message says which step, and why."""
 
 
+class LauncherError(Exception):
+    """An engine that cannot be started or ended."""
+
+
+class RotationError(Exception):
+    """A gateway that does not do what it is asked."""
+
+
 class Rotation(Protocol):
-    """Who sends requests to replicas: a gateway."""
+    """Who sends requests to replicas: the gateways. All raise RotationError."""
 
-    def add(self, url: str) -> None:
-        """From now on a request may go there."""
+    def add(self, url: str, seconds: float) -> None:
+        """From now on requests may go there. Returns when all gateways have had a token of it."""
 
-    def remove(self, url: str) -> None:
+    def drain(self, url: str) -> None:
         """No request is sent there any more once this returns; those that were are answered."""
 
+    def running(self, url: str) -> int:
+        """How many requests that were sent there are not answered yet."""
 
-@dataclass(frozen=True)
-class Running:
-    """A replica's process, and where it answers."""
+    def remove(self, url: str) -> None:
+        """It is not known there any more."""
 
-    process: subprocess.Popen[bytes]
-    url: str
+
+class Launcher(Protocol):
+    """Who runs engines on this host: Docker, or processes. All raise LauncherError."""
+
+    def url(self, name: str) -> str:
+        """Where the gateways reach it."""
+
+    def start(self, replica: Replica) -> None:
+        """Make it, or start it again where it was stopped."""
+
+    def fault(self, name: str) -> str | None:
+        """What it lacks to be ready; None when it is."""
+
+    def ended(self, name: str) -> str | None:
+        """How it ended, if it did."""
+
+    def outstanding(self, name: str) -> int | None:
+        """Requests that it has, also of others than the gateways; None when it does not tell."""
+
+    def stop(self, name: str) -> str | None:
+        """SIGTERM and its end, and what happened if it did not end by itself. It can be started again."""
+
+    def remove(self, name: str) -> None:
+        """Forget one that was stopped."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds: to load a model, to answer what runs, and to end after SIGTERM."""
+    """Seconds: to load a model, to make a first token for a gateway, and to answer what runs."""
 
     ready: float = 1800.0
+    token: float = 120.0
     drain: float = 300.0
-    stop: float = 60.0
 
 
 class Rolling:
-    """The replicas that run, by name, and the switch that is under way."""
+    """One switch. say: told of each step as it begins."""
 
     def __init__(
-        self, start: Callable[[Replica], Running], rotation: Rotation, patience: Patience | None = None
+        self,
+        launcher: Launcher,
+        rotation: Rotation,
+        patience: Patience | None = None,
+        say: Callable[[str], None] = log.info,
     ) -> None:
-        self._start, self._rotation, self._patience = start, rotation, patience or Patience()
-        self.running: dict[str, Running] = {}
+        self._launcher, self._rotation, self._say = launcher, rotation, say
+        self._patience = patience or Patience()
+        self._started: list[Replica] = []  # by this switch, and not in the rotation yet
+        self._stopped: list[Replica] = []  # by this switch, and nobody in their place yet
 
     def carry_out(self, steps: Iterable[Step]) -> None:
-        """One step after the other. A new replica that does not become ready is stopped, and the others stay."""
+        """One step after the other. At a failure new ones are taken away, and who made room for them comes back."""
         for step in steps:
-            log.info("%s %s (%s)", type(step).__name__.lower(), step.replica.name, step.replica.precision)
-            if isinstance(step, Start):
-                self.running[step.replica.name] = self._start(step.replica)
-            elif isinstance(step, Admit):
-                self._admit(step.replica)
-            elif isinstance(step, Drain):
-                self._drain(step.replica)
-            else:
-                self._stop(step.replica)
+            self._say(told(step))
+            try:
+                self._do(step)
+            except (LauncherError, RotationError, SwitchFailed) as error:
+                raise SwitchFailed(". ".join([f"{told(step)}: {error}", *self._take_back(step.replica)])) from None
+
+    def _do(self, step: Step) -> None:
+        replica = step.replica
+        if isinstance(step, Start):
+            self._started.append(replica)
+            self._launcher.start(replica)
+        elif isinstance(step, Admit):
+            self._admit(replica)
+            self._started = [each for each in self._started if each is not replica]
+        elif isinstance(step, Drain):
+            self._drain(replica)
+        elif isinstance(step, Stop):
+            self._rotation.remove(self._launcher.url(replica.name))
+            self._stopped.append(replica)
+            if fault := self._launcher.stop(replica.name):
+                self._say(f"{replica.name} {fault}")
+        else:
+            self._rotation.remove(self._launcher.url(replica.name))
+            self._launcher.remove(replica.name)
+            self._stopped = [each for each in self._stopped if each is not replica]
 
     def _admit(self, replica: Replica) -> None:
-        new = self.running[replica.name]
-        deadline = time.monotonic() + self._patience.ready
-        while (fault := probe(f"{new.url}/ready", PROBE_S)) is not None:
-            if new.process.poll() is not None:
-                fault = f"it ended with {new.process.returncode}"
-            elif time.monotonic() < deadline:
-                time.sleep(POLL_S)
-                continue
-            self._end(replica)
-            raise SwitchFailed(
-                f"{replica.name} in {replica.precision} did not become ready: {fault}; the others serve on"
-            )
-        self._rotation.add(new.url)
+        self._wait_until_ready(replica)
+        self._rotation.add(self._launcher.url(replica.name), self._patience.token)
 
-    def _drain(self, replica: Replica) -> None:
-        old = self.running[replica.name]
-        self._rotation.remove(old.url)
-        deadline = time.monotonic() + self._patience.drain
-        time.sleep(SETTLE_S)
-        while old.process.poll() is None and (left := outstanding(old.url)) != 0:
+    def _wait_until_ready(self, replica: Replica) -> None:
+        deadline = time.monotonic() + self._patience.ready
+        while (fault := self._launcher.fault(replica.name)) is not None:
+            if ended := self._launcher.ended(replica.name):
+                raise SwitchFailed(ended)
             if time.monotonic() >= deadline:
-                self._rotation.add(old.url)
-                what = "does not tell its load" if left is None else f"still answers {left}"
-                raise SwitchFailed(f"{replica.name} {what} after {self._patience.drain:g} s; it serves on")
+                raise SwitchFailed(f"not ready after {self._patience.ready:g} s: {fault}")
             time.sleep(POLL_S)
 
-    def _stop(self, replica: Replica) -> None:
-        if fault := self._end(replica):
-            raise SwitchFailed(f"{replica.name} {fault}")
+    def _drain(self, replica: Replica) -> None:
+        url = self._launcher.url(replica.name)
+        self._rotation.drain(url)
+        deadline = time.monotonic() + self._patience.drain
+        while left := self._rotation.running(url) or self._launcher.outstanding(replica.name) or 0:
+            if time.monotonic() >= deadline:
+                self._rotation.add(url, self._patience.token)
+                raise SwitchFailed(f"it still answers {left} after {self._patience.drain:g} s, and serves on")
+            time.sleep(POLL_S)
 
-    def _end(self, replica: Replica) -> str | None:
-        """SIGTERM, and what happened if it did not end by itself."""
-        process = self.running.pop(replica.name).process
-        process.terminate()
-        try:
-            process.wait(self._patience.stop)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            return f"did not end within {self._patience.stop:g} s of SIGTERM and was killed"
-        return None
+    def _take_back(self, at: Replica) -> Sequence[str]:
+        """What can be done after a failure, in sentences: new ones away, those before them back."""
+        told = []
+        for new in self._started:
+            try:
+                self._rotation.remove(self._launcher.url(new.name))
+                self._launcher.stop(new.name)
+                self._launcher.remove(new.name)
+                told.append(f"{new.name} was taken away")
+            except (LauncherError, RotationError) as error:
+                told.append(f"{new.name} could not be taken away: {error}")
+        for old in self._stopped:
+            try:
+                self._launcher.start(old)
+                self._admit(old)
+                told.append(f"{old.name} is back")
+            except (LauncherError, RotationError, SwitchFailed) as error:
+                told.append(f"{old.name} could not be started again: {error}")
+        return [*told, "the others serve on"]
 
 
-def outstanding(url: str) -> int | None:
-    """How many requests a replica has: those that run and those that wait. None when it does not tell."""
-    try:
-        with build_opener(ProxyHandler({})).open(f"{url}/load", timeout=PROBE_S) as answer:
-            load = json.load(answer)
-        return int(load["running"]) + int(load["waiting"])
-    except (OSError, HTTPException, ValueError, KeyError):
-        return None
+def told(step: Step) -> str:
+    """A step in words."""
+    replica = step.replica
+    where = ", ".join(replica.devices)
+    if isinstance(step, Start):
+        return f"start {replica.name} in {replica.precision} on {where}, {replica.memory / 2**30:.1f} GiB"
+    if isinstance(step, Admit):
+        return f"admit {replica.name}: ready, and a token for each gateway"
+    if isinstance(step, Drain):
+        return f"drain {replica.name} ({replica.precision}): no new requests, those that run end"
+    return f"{'remove' if isinstance(step, Remove) else 'stop'} {replica.name}"

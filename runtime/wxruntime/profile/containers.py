@@ -1,0 +1,200 @@
+"""Engines of a profile as Docker's containers: a new one is what the old one is, but for its command and its port.
+
+Image, mounts, GPUs, user, limits, health check and log are those with which the old one was deployed, so there is
+nothing to be said twice. When the old one is removed the new one gets its name, and the next deployment finds it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from wxruntime.profile.command import Command
+from wxruntime.profile.model import Precision
+from wxruntime.profile.rolling import LauncherError
+from wxruntime.profile.switch import Replica
+from wxruntime.unix_http import Reply, UnixHTTPError, ask
+
+SERVICE, PRECISION, REPLACES = "io.wxops.replica-of", "io.wxops.precision", "io.wxops.replaces"
+# What Docker gives to each container itself, and what it calls after the container.
+OWN = ("Hostname", "Domainname", "MacAddress")
+
+
+@dataclass(frozen=True)
+class Container:
+    """told: what `docker inspect` tells."""
+
+    name: str
+    precision: Precision
+    service: str
+    told: Mapping[str, Any]
+
+    @property
+    def replaces(self) -> str | None:
+        found: str | None = self.told["Config"]["Labels"].get(REPLACES)
+        return found
+
+    @property
+    def running(self) -> bool:
+        return bool(self.told["State"]["Running"])
+
+    @property
+    def port(self) -> int:
+        """The published one."""
+        for bindings in (self.told["HostConfig"].get("PortBindings") or {}).values():
+            for each in bindings or ():
+                return int(each["HostPort"])
+        raise LauncherError(f"{self.name} publishes no port, so another cannot stand beside it")
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The GPUs that it was given by their numbers; () for all, or for a count of them."""
+        asked = self.told["HostConfig"].get("DeviceRequests") or []
+        numbers = [number for each in asked for number in each.get("DeviceIDs") or []]
+        return tuple(f"GPU {number}" for number in numbers) if all(each.isdigit() for each in numbers) else ()
+
+
+@dataclass(frozen=True)
+class Containers:
+    """names: the containers that were deployed. commands: what the profile runs in each of its precisions."""
+
+    socket: Path
+    names: Sequence[str]
+    commands: Mapping[Precision, Command]
+    ports: Sequence[int]
+    address: str = "127.0.0.1"
+
+    # -- what is there
+
+    def found(self) -> list[Container]:
+        """Those that were deployed, and those that took their places, in the order in which they were made."""
+        listed = self._asked("GET", "/containers/json?all=1").body
+        inspected = [self._asked("GET", f"/containers/{each['Id']}/json").body for each in listed]
+        ours = [each for each in map(self._container, inspected) if each is not None]
+        return sorted(ours, key=lambda each: str(each.told["Created"]))
+
+    def _container(self, told: Mapping[str, Any]) -> Container | None:
+        name = told["Name"].removeprefix("/")
+        labels = told["Config"].get("Labels") or {}
+        service = name if name in self.names else str(labels.get(SERVICE))
+        if service not in self.names:
+            return None
+        return Container(name, self._precision(name, told["Config"]), service, told)
+
+    def _precision(self, name: str, config: Mapping[str, Any]) -> Precision:
+        """By its command: what a label says could be another's."""
+        runs = tuple(config.get("Entrypoint") or ()), tuple(config.get("Cmd") or ())
+        for precision, command in self.commands.items():
+            if runs == (command.entrypoint, command.arguments):
+                return precision
+        raise LauncherError(
+            f"{name} runs what the profile comes to in none of its precisions: deploy the profile first"
+        )
+
+    def url(self, name: str) -> str:
+        return f"http://{self.address}:{self._one(name).port}"
+
+    # -- rolling.Launcher
+
+    def start(self, replica: Replica) -> None:
+        if all(each.name != replica.name for each in self.found()):
+            self._create(replica)
+        self._asked("POST", f"/containers/{quote(replica.name)}/start")
+
+    def fault(self, name: str) -> str | None:
+        """By its health check, which asks it itself; one without is ready for the gateway's question once it runs."""
+        state = self._one(name).told["State"]
+        if not state["Running"]:
+            return f"it is {state['Status']}"
+        health = (state.get("Health") or {}).get("Status", "none")
+        return None if health in ("healthy", "none") else f"Docker calls it {health}"
+
+    def ended(self, name: str) -> str | None:
+        told = self._one(name).told
+        if told["State"]["Running"] and not told["RestartCount"]:
+            return None
+        return ": ".join([f"it ended with {told['State']['ExitCode']}", *self._last_words(name)])
+
+    def outstanding(self, name: str) -> int | None:
+        """It may be on another machine: the gateways know what they have there."""
+        return None
+
+    def stop(self, name: str) -> str | None:
+        """Within the time that it was deployed with."""
+        patience = self._one(name).told["Config"].get("StopTimeout") or 10
+        self._asked("POST", f"/containers/{quote(name)}/stop", timeout=patience + 60.0)
+        code = self._one(name).told["State"]["ExitCode"]
+        return f"did not end within {patience} s of SIGTERM and was killed" if code == 137 else None
+
+    def remove(self, name: str) -> None:
+        heir = next((each for each in self.found() if each.replaces == name and each.name != name), None)
+        self._asked("DELETE", f"/containers/{quote(name)}?v=1")
+        if heir is not None:
+            self._asked("POST", f"/containers/{quote(heir.name)}/rename?name={quote(name)}")
+
+    # --
+
+    def _create(self, replica: Replica) -> None:
+        there = self.found()
+        like = next((each for each in there if each.name == replica.replaces), None)
+        if like is None:
+            raise LauncherError(f"there is no container {replica.replaces} to make another like: deploy one first")
+        command, config = self.commands[replica.precision], dict(like.told["Config"])
+        host = dict(like.told["HostConfig"])
+        port = self._free_port()
+        host["PortBindings"] = {
+            inside: [{**each, "HostPort": str(port)} for each in bindings]
+            for inside, bindings in host["PortBindings"].items()
+        }
+        labels = {**(config.get("Labels") or {}), SERVICE: like.service, PRECISION: replica.precision}
+        made = {name: value for name, value in config.items() if name not in OWN} | {
+            "Image": config["Image"] if "@sha256:" in config["Image"] else like.told["Image"],
+            "Entrypoint": command.entrypoint, "Cmd": command.arguments,
+            "Env": _environment(config.get("Env") or [], command.environment),
+            "Labels": {**labels, REPLACES: like.name}, "HostConfig": host,
+        }  # fmt: skip
+        self._asked("POST", f"/containers/create?name={quote(replica.name)}", made)
+
+    def _free_port(self) -> int:
+        listed = self._asked("GET", "/containers/json?all=1").body
+        taken = {each.get("PublicPort") for container in listed for each in container.get("Ports") or ()}
+        taken |= {each.port for each in self.found()}  # a stopped one publishes none, and wants its own again
+        free = next((port for port in self.ports if port not in taken), None)
+        if free is None:
+            raise LauncherError(f"no port from {self.ports[0]} to {self.ports[-1]} is free: name others with --ports")
+        return free
+
+    def _one(self, name: str) -> Container:
+        found = self._container(self._asked("GET", f"/containers/{quote(name)}/json").body)
+        if found is None:
+            raise LauncherError(f"{name} is none of {', '.join(self.names)}, and took none of their places")
+        return found
+
+    def _last_words(self, name: str) -> list[str]:
+        raw = self._asked("GET", f"/containers/{quote(name)}/logs?stdout=1&stderr=1&tail=1", raw=True).body
+        said = raw[8:].decode(errors="replace").strip()  # a header of eight bytes stands before what was written
+        return [said] if said else []
+
+    def _asked(self, method: str, target: str, body: Any = None, *, timeout: float = 120.0, raw: bool = False) -> Reply:
+        """304 is what is so already."""
+        try:
+            reply = ask(self.socket, method, target, body, timeout, raw=raw)
+        except UnixHTTPError as error:
+            raise LauncherError(f"Docker does not answer at {error}") from None
+        if reply.status >= 400:
+            said = (
+                reply.body.decode(errors="replace")
+                if raw
+                else (reply.body or {}).get("message", json.dumps(reply.body))
+            )
+            raise LauncherError(f"Docker: {said}")
+        return reply
+
+
+def _environment(before: Sequence[str], variables: Mapping[str, str]) -> list[str]:
+    kept = [each for each in before if each.partition("=")[0] not in variables]
+    return [*kept, *(f"{name}={value}" for name, value in variables.items())]
