@@ -21,6 +21,8 @@ class Sampling:
 
     stop_tokens: ids that end the answer; empty where the client wants max_tokens in any case.
     logprobs:    None, or how many of the likeliest tokens to tell with each drawn one.
+    prompt_logprobs: the same of the prompt's own tokens, all but the first (vLLM's name). Such a prompt is read whole:
+                 of what a prefix cache holds there are no logits.
     """
 
     max_tokens: int
@@ -29,6 +31,7 @@ class Sampling:
     seed: int = 0
     stop_tokens: frozenset[int] = frozenset()
     logprobs: int | None = None
+    prompt_logprobs: int | None = None
 
 
 def noise_key(seed: int, position: int) -> int:

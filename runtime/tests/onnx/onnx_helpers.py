@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from wxruntime.backends.base import Backend, Load, Sequence, Step
+from wxruntime.backends.base import Backend, Load, Logprob, Sequence, Step
 from wxruntime.backends.onnx import OnnxBackend, load
 
 
@@ -22,10 +22,13 @@ class Answers:
 
     tokens: dict[int, list[int]]
     finished: dict[int, str]
+    told: dict[int, list[Logprob]] = field(default_factory=dict)  # of prompts
 
     def take(self, step: Step) -> None:
         for id, token in step.tokens:
             self.tokens.setdefault(id, []).append(token)
+        for id, told in step.prompt_logprobs.items():
+            self.told.setdefault(id, []).extend(told)
         self.finished.update(step.finished)
 
 

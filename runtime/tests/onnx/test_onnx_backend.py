@@ -131,6 +131,38 @@ def test_logarithms_of_likelihood_are_the_models_own(backend: OnnxBackend) -> No
     assert np.exp([value for _, value in told.top]) == pytest.approx([0.5, 0.25])
 
 
+def test_a_prompts_tokens_are_as_likely_as_a_plain_forward_pass_finds_them(
+    tokenizer: Tokenizer, tiny: Path, tiny_fp32: Path
+) -> None:
+    """Alone and beside others, whose tokens it does not change; a prompt of one token has none to tell of."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    reference = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
+    told = Sampling(4, 0, prompt_logprobs=2)
+    prompts = [asked(tokenizer, ENDLESS_QUESTION * 9), asked(tokenizer, "你好"), [7], asked(tokenizer, "Who are you?")]
+    scored = [Sequence(id, prompt, told) for id, prompt in enumerate(prompts)]
+    others = [Sequence(10 + at, [9] * length, greedy()) for at, length in enumerate((3, 40, 300))]
+    backend = open_backend(tiny_fp32, sequences=4, piece=100)
+    together = answer(backend, others[0], scored[0], others[1], *scored[1:], others[2])
+    assert backend.usage().kv_used == 0
+    for sequence in [*scored, *others]:
+        alone = answer(backend, sequence)
+        assert alone.tokens[sequence.id] == together.tokens[sequence.id]
+        for found in (alone.told.get(sequence.id, []), together.told.get(sequence.id, [])):
+            if sequence in others:
+                assert found == []
+                continue
+            with torch.inference_mode():
+                logits = reference(torch.tensor([sequence.prompt])).logits[0, :-1]
+            expected = logits.log_softmax(-1)
+            following = torch.tensor(sequence.prompt[1:], dtype=torch.long)[:, None]
+            chosen = expected.gather(1, following)[:, 0].tolist()
+            assert [each.chosen for each in found] == pytest.approx(chosen, abs=1e-4)
+            values = [[value for _, value in each.top] for each in found]
+            assert np.allclose(np.reshape(values, (-1, 2)), expected.topk(2).values.numpy(), atol=1e-4)
+
+
 def test_prompts_that_are_read_together_are_padded_by_a_fifth_at_most() -> None:
     shortest: dict[int, int] = {}
     for length in range(1, 5000):

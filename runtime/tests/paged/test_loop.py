@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import Ernie4_5Config, Ernie4_5ForCausalLM
 
+from wxruntime.backends import prompt_logprobs
 from wxruntime.backends.base import Logprob, Sequence, Step
 from wxruntime.paged.loop import Paged
 from wxruntime.paged.model import Ernie
@@ -154,6 +155,69 @@ def test_log_likelihoods_are_the_models_own(model, prompts, answers) -> None:
         assert logprob.chosen == pytest.approx(true[at, token].item(), abs=1e-4)
         assert logprob.top[0] == (token, pytest.approx(logprob.chosen, abs=1e-4))
         assert len(logprob.top) == 2
+
+
+def told_of(paged: Paged, sequences: list[Sequence]) -> dict[int, list[Logprob]]:
+    """How likely their prompts were."""
+    paged.admit(sequences)
+    told: dict[int, list[Logprob]] = {each.id: [] for each in sequences}
+    left = set(told)
+    while left:
+        step = paged.step()
+        for each, logprobs in step.prompt_logprobs.items():
+            told[each] += logprobs
+        left -= {each for each, _ in step.finished}
+    return told
+
+
+def agree(model: Ernie4_5ForCausalLM, prompt: list[int], told: list[Logprob]) -> None:
+    with torch.inference_mode():
+        true = torch.log_softmax(model(torch.tensor([prompt])).logits[0, :-1], -1)
+    assert [each.chosen for each in told] == pytest.approx(
+        true.gather(1, torch.tensor(prompt[1:])[:, None])[:, 0].tolist(), abs=1e-4
+    )
+    assert [each.top[0][1] for each in told] == pytest.approx(true.amax(-1).tolist(), abs=1e-4)
+    assert {len(each.top) for each in told} <= {2}
+
+
+def asking(prompts: Iterable[list[int]], most: int = MADE) -> list[Sequence]:
+    return [Sequence(at, prompt, Sampling(most, temperature=0, prompt_logprobs=2)) for at, prompt in enumerate(prompts)]
+
+
+@pytest.mark.parametrize("batch_tokens", [7, 32, 256])
+def test_a_prompts_tokens_are_as_likely_as_the_model_finds_them_alone_and_in_company(
+    model, prompts, batch_tokens, monkeypatch
+) -> None:
+    monkeypatch.setattr(prompt_logprobs, "CHUNK_BYTES", 5 * 4 * CONFIG.vocab_size)
+    paged = backend(model, batch_tokens=batch_tokens)
+    told = told_of(paged, [*asking(prompts), Sequence(9, prompts[4], Sampling(MADE, temperature=0))])
+    assert told[9] == []
+    for at, prompt in enumerate(prompts):
+        agree(model, prompt, told[at])
+    agree(model, prompts[5], told_of(backend(model), asking(prompts[5:]))[0])
+
+
+def test_a_prompt_that_is_told_takes_no_page_that_others_have_read_and_leaves_its_own(model, prompts) -> None:
+    paged = backend(model)
+    run(paged, greedy(prompts[5:]))
+    before = paged.usage()
+    agree(model, prompts[5], told_of(paged, asking(prompts[5:]))[0])
+    assert paged.usage() == before, "it looked for a prefix"
+    fresh = backend(model)
+    told_of(fresh, asking(prompts[5:]))
+    run(fresh, greedy(prompts[5:]))
+    assert fresh.usage().prefix_hits == 64
+
+
+def test_who_is_set_back_is_told_the_prompt_once(model, prompts, answers, monkeypatch) -> None:
+    paged = backend(model, pages=9, sequences=6)
+    set_back = []
+    make_room = paged._make_room
+    monkeypatch.setattr(paged, "_make_room", lambda step: (set_back.append(1), make_room(step)))
+    told = told_of(paged, asking(prompts))
+    assert set_back, "nine pages were enough: the test shows nothing"
+    for at, prompt in enumerate(prompts):
+        agree(model, prompt, told[at])
 
 
 def test_after_reset_it_is_as_after_load(model, prompts, answers) -> None:

@@ -61,7 +61,8 @@ class Sequence:
 class Logprob:
     """Natural logarithms of likelihood, of the model's own distribution (before temperature and top_p).
 
-    chosen: that of the token which was drawn. top: the likeliest tokens with theirs, as many as were asked for.
+    chosen: that of the token which was drawn, or which the prompt has. top: the likeliest tokens with theirs, as many
+    as were asked for.
     """
 
     chosen: float
@@ -75,6 +76,8 @@ class Step:
     started:  ids whose prompt was begun in this step, each with the prompt tokens that the prefix cache had already.
     tokens:   id and token, in the order drawn. A stop token is among them.
     logprobs: for the tokens at these indices of `tokens`, where the sequence asks for it.
+    prompt_logprobs: by id, for the next tokens of prompts whose sequences ask for it. The first token of a prompt has
+              none; all others are told, each once, by the step that brings the sequence's first token.
     finished: ids that ended, and why; they hold no memory any more.
     processed: tokens that went through the model, of prompts and of answers.
     """
@@ -82,6 +85,7 @@ class Step:
     started: list[tuple[int, int]] = field(default_factory=list)
     tokens: list[tuple[int, int]] = field(default_factory=list)
     logprobs: dict[int, Logprob] = field(default_factory=dict)
+    prompt_logprobs: dict[int, list[Logprob]] = field(default_factory=dict)
     finished: list[tuple[int, Ending]] = field(default_factory=list)
     processed: int = 0
 

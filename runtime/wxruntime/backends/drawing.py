@@ -6,23 +6,42 @@ stands in for that list: the scores that it returns are largest at the token tha
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence as List
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from wxruntime.backends.base import Logprob, Sequence
+from wxruntime.backends.prompt_logprobs import following, score, unscored
 from wxruntime.sampling import noise_key, uniform
 
 # Halvings of the likeliest token's likelihood until the border of the nucleus is found to a float32's precision.
 HALVINGS = 24
 
 
+@dataclass(slots=True)
+class Look:
+    """What is to be looked at beside the tokens of one batch, and what was seen.
+
+    asked:    by row, how many alternatives.
+    prompts:  sequences whose prompts are told: each with its first row among the batch's hidden states, and positions.
+    logprobs: by row. prompt_logprobs: by the sequence's name.
+    """
+
+    asked: list[int | None]
+    prompts: list[tuple[str, int, range]] = field(default_factory=list)
+    logprobs: dict[int, Logprob] = field(default_factory=dict)
+    prompt_logprobs: dict[str, list[Logprob]] = field(default_factory=dict)
+
+
 class Drawing:
     """Has the methods of transformers' ContinuousBatchingLogitsProcessorList, for the sequences in `running`.
 
     A batch in which all are greedy costs nothing: its logits are its scores. `captured` is True where the scores may be
-    computed by a CUDA graph: no logarithm of likelihood is asked for.
+    computed by a CUDA graph: no logarithm of likelihood is asked for. `looks` are of the batches whose tokens have not
+    been taken, the oldest first: on a GPU a batch is launched before those of the one before it are.
     """
 
     do_processing = True
@@ -34,8 +53,8 @@ class Drawing:
         self.captured = True
         self.checked = False  # whether to look for logits that are not numbers
         self.finite = True
-        self._asked: list[int | None] = []
-        self.logprobs: dict[int, Logprob] = {}  # of the last batch, by row
+        self.looks: deque[Look] = deque()
+        self.scored: dict[str, int] = {}  # tokens of prompts that were told, or will be with the batches in `looks`
 
     def check_kwargs(self, kwargs: dict[str, Any]) -> None:
         """transformers' own way to say temperatures is not used."""
@@ -49,8 +68,10 @@ class Drawing:
         drawn = [
             (self.running.get(each.state.request_id), each.state) for each in requests_in_batch if each.has_new_token
         ]
-        self._asked = [sequence.sampling.logprobs if sequence else None for sequence, _ in drawn]
-        self.captured = not self.checked and all(asked is None for asked in self._asked)
+        look = Look([sequence.sampling.logprobs if sequence else None for sequence, _ in drawn])
+        look.prompts = self._prompts(requests_in_batch)
+        self.looks.append(look)
+        self.captured = not (self.checked or look.prompts or any(asked is not None for asked in look.asked))
         self.sampled = any(sequence is not None and sequence.sampling.temperature > 0 for sequence, _ in drawn)
         if self.sampled:
             keys, temperatures, nuclei = [], [], []
@@ -65,6 +86,39 @@ class Drawing:
             arg_storage[1, : len(keys)] = torch.tensor(temperatures, dtype=torch.float32).view(torch.int32)
             arg_storage[2, : len(keys)] = torch.tensor(nuclei, dtype=torch.float32).view(torch.int32)
         return arg_storage
+
+    def _prompts(self, requests_in_batch: List[Any]) -> list[tuple[str, int, range]]:
+        """Of which prompts this batch reads tokens that are to be told."""
+        found, row = [], 0
+        for each in requests_in_batch:
+            name, last = each.state.request_id, each.state.position_offset  # counts this batch's tokens already
+            first = last - each.query_length
+            if sequence := self.running.get(name):
+                positions = unscored(sequence, self.scored.get(name, 0), first, last)
+                if positions:
+                    self.scored[name] = positions.stop
+                    found.append((name, row + positions.start - first, positions))
+            row += each.query_length
+        return found
+
+    def read_prompts(self, hidden: torch.Tensor, head: Any, vocabulary: int) -> None:
+        """hidden [tokens, width]: of the batch launched last, before `head` makes logits of it."""
+        look = self.looks[-1]
+        for name, row, positions in look.prompts:
+            sequence = self.running[name]
+            rows = hidden[row : row + len(positions)]
+            top = sequence.sampling.prompt_logprobs or 0
+            told = score(rows, head, vocabulary, following(sequence, positions), top).told()
+            look.prompt_logprobs[name] = told
+
+    def forget(self, name: str) -> None:
+        self.running.pop(name, None)
+        self.scored.pop(name, None)
+
+    def reset(self) -> None:
+        self.running.clear()
+        self.scored.clear()
+        self.looks.clear()
 
     def __call__(
         self, input_ids: torch.Tensor, scores: torch.Tensor, logits_processor_args: torch.Tensor
@@ -83,16 +137,17 @@ class Drawing:
         """Keep what was asked for beside the tokens."""
         if self.checked:
             self.finite = bool(torch.isfinite(logits).all())
-        rows = [row for row, asked in enumerate(self._asked) if asked is not None]
+        look = self.looks[-1]
+        rows = [row for row, asked in enumerate(look.asked) if asked is not None]
         if not rows:
             return
-        most = max(self._asked[row] or 0 for row in rows)
+        most = max(look.asked[row] or 0 for row in rows)
         logs = torch.log_softmax(logits[rows].float(), dim=-1)
         chosen = logs.gather(1, drawn[rows].argmax(-1, keepdim=True))[:, 0].tolist()
         values, tokens = (found.tolist() for found in logs.topk(min(most, logs.shape[1])))
         for at, row in enumerate(rows):
-            top = tuple(zip(tokens[at], values[at], strict=True))[: self._asked[row]]
-            self.logprobs[row] = Logprob(chosen[at], top)
+            top = tuple(zip(tokens[at], values[at], strict=True))[: look.asked[row]]
+            look.logprobs[row] = Logprob(chosen[at], top)
 
 
 def draw(logits: torch.Tensor, key: torch.Tensor, temperature: torch.Tensor, top_p: torch.Tensor) -> torch.Tensor:

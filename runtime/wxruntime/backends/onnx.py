@@ -43,7 +43,7 @@ GIB = 2**30
 
 @dataclass(slots=True)
 class _Row:
-    """A sequence and how far it is: `length` of its tokens are in the cache, `made` were drawn, the last is `last`."""
+    """A sequence and how far it is: `length` of its tokens are in the cache, `made` were drawn, `last` comes next."""
 
     sequence: Sequence
     length: int = 0
@@ -57,6 +57,12 @@ class _Row:
     @property
     def unread(self) -> List[int]:
         return self.sequence.prompt[self.length :]
+
+    @property
+    def scored(self) -> bool:
+        """Whether the tokens of its prompt are told. It is read a token a step, beside those that answer: a run gives
+        the logits of each row's last token alone (onnx_graph.py)."""
+        return self.sequence.sampling.prompt_logprobs is not None
 
 
 class OnnxBackend:
@@ -90,11 +96,13 @@ class OnnxBackend:
     def step(self) -> Step:
         """The next token of each row that answers, and then so many tokens of the prompts that wait."""
         step = Step()
+        if self._reading is None:
+            self._begin_scored(step)
         if self._answering:
             self._decode(step)
         if self._reading is not None:
             self._read_piece(self._reading, step)
-        elif self._waiting and len(self._answering) < self.limits.max_sequences:
+        elif self._waiting and not self._waiting[0].scored and len(self._answering) < self.limits.max_sequences:
             self._read_next(step)
         return step
 
@@ -110,6 +118,14 @@ class OnnxBackend:
 
     def close(self) -> None:
         """Nothing of it outlives the process."""
+
+    def _begin_scored(self, step: Step) -> None:
+        """Those at the head of the queue whose prompts are told take rows, while there are some."""
+        while self._waiting and self._waiting[0].scored and len(self._answering) < self.limits.max_sequences:
+            row = self._waiting.popleft()
+            row.last = row.sequence.prompt[0]
+            step.started.append((row.id, 0))
+            self._answering.append(row)
 
     def _decode(self, step: Step) -> None:
         rows = self._answering
@@ -148,7 +164,9 @@ class OnnxBackend:
             if len(group) == room:
                 break
             length = len(row.unread)
-            if bucket_of(length) != bucket or max(longest, length) * (len(group) + 1) > self._prompt_tokens:
+            if row.scored or bucket_of(length) != bucket:
+                continue
+            if max(longest, length) * (len(group) + 1) > self._prompt_tokens:
                 continue
             longest = max(longest, length)
             group.append(row)
@@ -166,11 +184,16 @@ class OnnxBackend:
             self._draw(first, logits, step)
 
     def _draw(self, first: int, logits: Floats, step: Step) -> None:
-        """A token for each row from `first` on; those that end with it leave."""
+        """A token for each row from `first` on, or how likely its prompt's next one was; those that end leave."""
         ended = []
         for at, given in enumerate(logits, first):
             row = self._answering[at]
             sampling = row.sequence.sampling
+            if row.length < len(row.sequence.prompt):
+                row.last = row.sequence.prompt[row.length]
+                told = logprob(given, row.last, sampling.prompt_logprobs or 0)
+                step.prompt_logprobs.setdefault(row.id, []).append(told)
+                continue
             row.last = draw(given, sampling, row.length)
             row.made += 1
             if sampling.logprobs is not None:

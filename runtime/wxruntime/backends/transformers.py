@@ -126,7 +126,7 @@ class Transformers:
         return max(self._page, min(CPU_LONGEST * longest, int(free_memory() * CPU_SHARE) // each))
 
     def reset(self) -> None:
-        self._drawing.running.clear()
+        self._drawing.reset()
         self._matched.clear()
         self._began.clear()
         self._launched = False
@@ -157,7 +157,24 @@ class Transformers:
         """What is looked at beside the tokens cannot be read out of a CUDA graph: such a step runs without."""
         if self._drawing.captured:
             return choose(use_block_table=use_block_table)
-        return self._batch.model_runner._forward_process_and_sample, False
+        return self._look, False
+
+    def _look(self, model: Any, *batch: Any) -> None:
+        """A step that is looked at; where prompts are told, at its hidden states: its logits are of the last ones."""
+        step = self._batch.model_runner._forward_process_and_sample
+        if not self._drawing.looks[-1].prompts:
+            step(model, *batch)
+            return
+        head, vocabulary = model.get_output_embeddings(), model.config.vocab_size
+
+        def read(_: Any, __: Any, output: Any) -> None:
+            self._drawing.read_prompts(output.last_hidden_state[0], head, vocabulary)
+
+        hook = model.base_model.register_forward_hook(read)
+        try:
+            step(model, *batch)
+        finally:
+            hook.remove()
 
     def _warm_up(self) -> None:
         """Compile and record the CUDA graphs, for greedy batches and for those that draw."""
@@ -175,6 +192,7 @@ class Transformers:
             with torch.inference_mode():
                 self._manager.warmup()
         del self._drawing.prepare_tensor_args
+        self._drawing.looks.clear()
 
     def prove(self) -> None:
         """One token through the whole way that a client's takes."""
@@ -241,12 +259,15 @@ class Transformers:
         self._manager.batch_processor = None
 
     def _forget(self, name: str) -> None:
-        self._drawing.running.pop(name, None)
+        self._drawing.forget(name)
         self._matched.pop(name, None)
         self._began.discard(name)
 
     def _match(self, search: Any, name: str, prompt: list[int]) -> int:
-        """How many tokens of the prompt are in the cache already."""
+        """How many tokens of the prompt are in the cache already; none where the model's view of them is asked for."""
+        sequence = self._drawing.running.get(name)
+        if sequence is not None and sequence.sampling.prompt_logprobs is not None:
+            return 0
         found: int = search(name, prompt)
         self._matched[name] = min(found, len(prompt) - 1)  # the last one is always read, for its logits
         return found
@@ -254,6 +275,9 @@ class Transformers:
     def _take(self, requests: Any, tokens: list[int], logprobs: Any) -> Any:
         """The tokens of a batch, on the way from the device to transformers' own bookkeeping."""
         step, drawing = self._step, self._drawing
+        look = drawing.looks.popleft()
+        told = {name: each for name, each in look.prompt_logprobs.items() if name in drawing.running}
+        step.prompt_logprobs = {drawing.running[name].id: each for name, each in told.items()}
         row = 0
         for each in requests:
             state = each.state
@@ -269,13 +293,12 @@ class Transformers:
                     each.complete_blocks = type(each.complete_blocks)()
             if each.has_new_token:
                 if not passed:
-                    if row in drawing.logprobs:
-                        step.logprobs[len(step.tokens)] = drawing.logprobs[row]
+                    if row in look.logprobs:
+                        step.logprobs[len(step.tokens)] = look.logprobs[row]
                     id_ = drawing.running[name].id
                     step.tokens.append((id_, tokens[row]))
                     self._drawn.append((state, id_, tokens[row]))
                 row += 1
-        drawing.logprobs = {}
         return requests, tokens, logprobs
 
     def _begin(self, name: str) -> None:
@@ -283,7 +306,7 @@ class Transformers:
         sequence, hit = self._drawing.running[name], self._matched.get(name, 0)
         self._began.add(name)
         self._step.started.append((sequence.id, hit))
-        if sequence.id >= 0:
+        if sequence.id >= 0 and sequence.sampling.prompt_logprobs is None:
             self._queries += len(sequence.prompt)
             self._hits += hit
 

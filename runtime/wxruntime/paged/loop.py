@@ -14,6 +14,7 @@ from heapq import heapify, heappop, heappush
 import torch
 
 from wxruntime.backends.base import Ending, Limits, Logprob, Sequence, Step, Usage
+from wxruntime.backends.prompt_logprobs import Scores, following, score, unscored
 from wxruntime.checkpoint import CheckpointError
 from wxruntime.paged.model import Ernie
 from wxruntime.paged.pool import Pool, page_names
@@ -30,6 +31,7 @@ class Flight:
     runs: list[Run | None]
     answer: Answer
     top: tuple[torch.Tensor, torch.Tensor] | None = None
+    scores: list[tuple[Run, Scores]] = field(default_factory=list)
     processed: int = 0
     started: list[tuple[int, int]] = field(default_factory=list)
 
@@ -83,9 +85,9 @@ class Paged:
     def prove(self) -> None:
         run = Run(Sequence(-1, [0], Sampling(max_tokens=1, temperature=0.0)))
         run.pages = [self.pool.take()]
-        _, logits = self.prompts.launch([Piece(run, 0, 1)])
+        read = self.prompts.launch([Piece(run, 0, 1)])
         self.pool.give_back(run.pages)
-        if not torch.isfinite(logits[:1]).all():
+        if not torch.isfinite(read.logits[:1]).all():
             raise CheckpointError("the weights give logits that are not finite")
 
     def admit(self, sequences: List[Sequence]) -> None:
@@ -140,7 +142,7 @@ class Paged:
         page = self.pool.page
         while self._waiting and self._idle_rows:
             run = self._waiting[0]
-            names = run.names(page) if self._share else []
+            names = run.names(page) if self._share and run.shares else []
             held = self.pool.hold(names)
             needed = len(run.tokens) // page + 1 - len(held)
             running = self.limits.max_sequences - len(self._idle_rows)
@@ -166,20 +168,35 @@ class Paged:
             if not run.started:
                 run.started = True
                 started.append((run.id, run.cached))
-                self._queries += len(run.tokens)
+                self._queries += len(run.tokens) if run.shares else 0
                 self._hits += run.cached
             run.read = piece.last
             if not piece.whole:
                 break
             self._reading.popleft()
-        drawn, logits = self.prompts.launch(pieces)
+        read = self.prompts.launch(pieces)
         runs = [piece.run if piece.whole else None for piece in pieces]
-        flight = Flight(runs, self.rows.answer(drawn), started=started, processed=self.batch_tokens - room)
-        flight.top = self._top_of(runs, logits)
+        flight = Flight(runs, self.rows.answer(read.drawn), started=started, processed=self.batch_tokens - room)
+        flight.top = self._top_of(runs, read.logits)
+        flight.scores = self._scores_of(pieces, read.hidden)
         self._flights.append(flight)
         for piece in pieces:
             self._name_pages(piece.run, piece.last)
-        self._start_rows(runs, drawn[0])
+        self._start_rows(runs, read.drawn[0])
+
+    def _scores_of(self, pieces: list[Piece], hidden: torch.Tensor) -> list[tuple[Run, Scores]]:
+        """How likely the tokens of these pieces were, where a run asks for it: launched, not waited for."""
+        found, row = [], 0
+        for piece in pieces:
+            run = piece.run
+            positions = unscored(run.sequence, run.scored, piece.first, piece.last)
+            if positions:
+                run.scored = positions.stop
+                states = hidden[row + positions.start - piece.first :][: len(positions)]
+                tokens, top = following(run.sequence, positions), run.sequence.sampling.prompt_logprobs or 0
+                found.append((run, score(states, self.model.logits, self.model.config.vocab_size, tokens, top)))
+            row += piece.last - piece.first
+        return found
 
     def _start_rows(self, runs: list[Run | None], tokens: torch.Tensor) -> None:
         """They decode from the next step on, but for those of which the answer has one token."""
@@ -284,6 +301,9 @@ class Paged:
         tokens = flight.answer.tokens()
         step.started += flight.started
         step.processed += flight.processed
+        for scored, scores in flight.scores:
+            if not scored.over:
+                step.prompt_logprobs.setdefault(scored.id, []).extend(scores.told())
         told = step.tokens
         asked: list[tuple[int, int]] = []
         for at, (run, token) in enumerate(zip(flight.runs, tokens, strict=False)):

@@ -36,6 +36,20 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """What a pass gives, on the device. n is the number of pieces, or more where a graph pads them.
+
+    drawn:  [2, n]: for pieces that are whole a token, and the bits of its log-likelihood.
+    logits: [n, vocabulary]: what they were drawn from.
+    hidden: [tokens or more, hidden]: the pieces' states one behind the other, before the head.
+    """
+
+    drawn: torch.Tensor
+    logits: torch.Tensor
+    hidden: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class _Words:
     """The parts of the row, each a view of it. The third line is a word for each sequence, `starts` one more."""
 
@@ -68,7 +82,7 @@ class Prompts:
     def __init__(self, model: Ernie, pages: int, page: int) -> None:
         self.model, self.pages, self.page, self.device = model, pages, page, model.device
         self.on_gpu = self.device.type == "cuda"
-        self._graphs: dict[int, tuple[Any, torch.Tensor, torch.Tensor, torch.Tensor]] = {}
+        self._graphs: dict[int, tuple[Any, torch.Tensor, Read]] = {}
 
     def capture(self, most_tokens: int) -> None:
         if not self.on_gpu:
@@ -80,21 +94,20 @@ class Prompts:
             graph = torch.cuda.CUDAGraph()
             pool = next(iter(self._graphs.values()))[0].pool() if self._graphs else None
             with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-                drawn, logits = self._read(row, size, SEQUENCES)
-            self._graphs[size] = graph, row, drawn, logits
+                read = self._read(row, size, SEQUENCES)
+            self._graphs[size] = graph, row, read
 
-    def launch(self, pieces: Sequence[Piece]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Read them. Returns [2, pieces or more]: for those that are whole a token and the bits of its log-likelihood;
-        and the logits they were drawn from."""
+    def launch(self, pieces: Sequence[Piece]) -> Read:
+        """Read them. What it returns holds until the next launch."""
         tokens = sum(piece.last - piece.first for piece in pieces)
         size = next((size for size in sorted(self._graphs) if size >= tokens), None)
         if size is None or len(pieces) > SEQUENCES:
             row = self._row(pieces, tokens, len(pieces)).to(self.device, non_blocking=True)
             return self._read(row, tokens, len(pieces))
-        graph, row, drawn, logits = self._graphs[size]
+        graph, row, read = self._graphs[size]
         row.copy_(self._row(pieces, size, SEQUENCES), non_blocking=True)
         graph.replay()
-        return drawn, logits
+        return read
 
     def _row(self, pieces: Sequence[Piece], tokens: int, sequences: int) -> torch.Tensor:
         """The row on the host. What is padding has position -1 and length 0."""
@@ -121,7 +134,7 @@ class Prompts:
         words.starts[len(pieces) + 1 :] = at
         return row
 
-    def _read(self, row: torch.Tensor, tokens: int, sequences: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _read(self, row: torch.Tensor, tokens: int, sequences: int) -> Read:
         words = _Words.of(row, tokens, sequences, self.pages)
         table = words.table.view(sequences, self.pages)
 
@@ -135,4 +148,4 @@ class Prompts:
         temperatures, top_ps = words.temperatures.view(torch.float32), words.top_ps.view(torch.float32)
         logprobs = drawn[1].view(torch.float32)
         draw(logits, temperatures, top_ps, words.seeds, words.newest, words.newest, drawn[0], logprobs, advance=False)
-        return drawn, logits
+        return Read(drawn, logits, hidden)

@@ -13,6 +13,7 @@ class Run:
     read:     of them, how many are in the cache or on their way there.
     drawn:    of the answer, with those still in flight.
     told:     of the answer.
+    scored:   of the prompt, whose likelihoods were told or are in flight, where they are asked for; its first has none.
     row:      where it runs, or None.
     over:     it has ended or was dropped; what is still in flight for it is thrown away.
     """
@@ -27,6 +28,7 @@ class Run:
         "pages",
         "read",
         "row",
+        "scored",
         "sequence",
         "started",
         "stops",
@@ -39,7 +41,7 @@ class Run:
         self.most, self.stops = sequence.sampling.max_tokens, sequence.sampling.stop_tokens
         self.tokens = list(sequence.prompt)
         self.pages: list[int] = []
-        self.read = self.cached = self.drawn = self.told = 0
+        self.read = self.cached = self.drawn = self.told = self.scored = 0
         self.row: int | None = None
         self.over = self.started = False
         self._named: tuple[int, list[bytes]] = 0, []
@@ -49,6 +51,11 @@ class Run:
         if self._named[0] != len(self.tokens):
             self._named = len(self.tokens), page_names(self.tokens[:-1], page)
         return self._named[1]
+
+    @property
+    def shares(self) -> bool:
+        """Whether it may begin with pages that others have read: of those there are no logits."""
+        return self.sequence.sampling.prompt_logprobs is None
 
     @property
     def position(self) -> int:
