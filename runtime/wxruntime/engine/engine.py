@@ -104,8 +104,10 @@ class Engine(asyncio.Protocol):
                 self._process.kill()
                 await asyncio.to_thread(self._process.wait)
 
-    def submit(self, prompt: List[int], samplings: List[Sampling], stop: tuple[str, ...] = ()) -> Generation:
-        """An answer for each of `samplings`; raises QueueFull and NotReady."""
+    def submit(
+        self, prompt: List[int], samplings: List[Sampling], stop: tuple[str, ...] = (), *, silent: bool = False
+    ) -> Generation:
+        """An answer for each of `samplings`; raises QueueFull and NotReady. silent: the answers are of no token."""
         if self._state != "ready" or self.limits is None:
             raise NotReady
         if len(self._answers) + len(samplings) > self.limits.max_sequences + self._queue_size:
@@ -113,7 +115,7 @@ class Engine(asyncio.Protocol):
             raise QueueFull
         if not self._answers:
             self._last_step = time.monotonic()  # from now on there is work to get on with
-        return self._submit(prompt, samplings, stop)
+        return self._submit(prompt, samplings, stop, silent=silent)
 
     def probe(self) -> Generation:
         """An answer of one token, past the queue; raises NotReady."""
@@ -124,12 +126,18 @@ class Engine(asyncio.Protocol):
         return self._submit([0], [Sampling(max_tokens=1, temperature=0)], (), counted=False)
 
     def _submit(
-        self, prompt: List[int], samplings: List[Sampling], stop: tuple[str, ...], *, counted: bool = True
+        self,
+        prompt: List[int],
+        samplings: List[Sampling],
+        stop: tuple[str, ...],
+        *,
+        counted: bool = True,
+        silent: bool = False,
     ) -> Generation:
         first = self._last_id + 1
         self._last_id += len(samplings)
         sequences = [Sequence(first + index, prompt, sampling) for index, sampling in enumerate(samplings)]
-        generation = Generation(sequences, stop, self._tokenizer, self._finish, counted=counted)
+        generation = Generation(sequences, stop, self._tokenizer, self._finish, counted=counted, silent=silent)
         for answer in generation.answers:
             self._answers[answer.sequence.id] = self._waiting[answer.sequence.id] = answer
         self._tell(Admit(tuple(sequences)))
@@ -192,6 +200,9 @@ class Engine(asyncio.Protocol):
         for id_, cached in step.started:
             if answer := self._waiting.pop(id_, None):
                 answer.started_at, answer.cached = now, cached
+        for id_, told in step.prompt_logprobs.items():
+            if answer := answers.get(id_):
+                answer.prompt_logprobs += told
         logprobs: dict[int, Logprob] = step.logprobs
         gaps: dict[float, int] = {}
         made = 0

@@ -31,13 +31,17 @@ class Usage:
 
 @dataclass(slots=True)
 class Piece:
-    """What has become visible of one answer: text, the tokens that it was made of, and, at its end, why it ended."""
+    """What has become visible of one answer: text, the tokens that it was made of, and, at its end, why it ended.
+
+    prompt: in the first piece, how likely the prompt's tokens were, all but its first, where that is asked for.
+    """
 
     index: int
     text: str
     tokens: list[tuple[int, Logprob]]
     reason: FinishReason | None
     first: bool
+    prompt: list[Logprob] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -50,12 +54,14 @@ class Answer:
     generation: Generation
     submitted_at: float
     counted: bool = True  # in the metrics; a probe's is not
+    silent: bool = False  # nothing is answered: the one token that a backend makes at least is nobody's
     started_at: float | None = None
     first_token_at: float | None = None
     last_token_at: float = 0.0
     cached: int = 0
     completion_tokens: int = 0
     finish_reason: FinishReason | None = None
+    prompt_logprobs: list[Logprob] = field(default_factory=list)
     _fresh: list[int] = field(default_factory=list)
     _logprobs: list[Logprob] = field(default_factory=list)
     _shown: bool = False
@@ -63,6 +69,8 @@ class Answer:
 
     def made(self, token: int, logprob: Logprob | None) -> None:
         """A token has come; its text is found when somebody reads it."""
+        if self.silent:
+            return
         self.completion_tokens += 1
         self._fresh.append(token)
         if logprob is not None:
@@ -74,15 +82,17 @@ class Answer:
         logprobs, self._logprobs = self._logprobs, []
         if self._told or (not fresh and self.finish_reason is None):
             return None
-        came = len(fresh)
-        if self.finish_reason == "stop" and fresh:
-            fresh.pop()  # the stop token itself is not part of the text
+        came, told = len(fresh), fresh
+        if self.finish_reason == "stop":
+            fresh = fresh[:-1]  # the stop token itself is not part of the text
+            if self.sequence.sampling.prompt_logprobs is None:
+                told = fresh  # after a prompt's tokens it is told, as in vLLM: harnesses count all that was drawn
         visible = ""
         for at, token in enumerate(fresh, 1):
             visible += self.text.push(token)
             if self.text.stopped:
                 self.completion_tokens -= came - at
-                fresh = fresh[:at]
+                told = fresh[:at]
                 self.generation.stopped(self)
                 self.finish_reason = "stop"  # also where max_tokens came with it
                 break
@@ -92,7 +102,8 @@ class Answer:
         first, self._shown = not self._shown, True
         if not (visible or first or self.finish_reason or logprobs):
             return None
-        return Piece(self.index, visible, list(zip(fresh, logprobs, strict=False)), self.finish_reason, first)
+        tokens = list(zip(told, logprobs, strict=False))
+        return Piece(self.index, visible, tokens, self.finish_reason, first, self.prompt_logprobs if first else [])
 
 
 class Generation:
@@ -106,11 +117,12 @@ class Generation:
         end: Callable[[Answer, FinishReason], None],
         *,
         counted: bool = True,
+        silent: bool = False,
     ) -> None:
         self._end, now = end, time.monotonic()
         self.prompt_tokens = len(sequences[0].prompt)
         self.answers = [
-            Answer(index, sequence, AnswerText(tokenizer, stop), self, now, counted)
+            Answer(index, sequence, AnswerText(tokenizer, stop), self, now, counted, silent)
             for index, sequence in enumerate(sequences)
         ]
         self._news: list[Answer] = []

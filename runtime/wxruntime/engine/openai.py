@@ -136,6 +136,11 @@ class Common(Wire):
         """How many likely tokens to tell with each, or None for no likelihoods at all."""
         raise NotImplementedError
 
+    @property
+    def prompt_alternatives(self) -> int | None:
+        """The same for the tokens of the prompt."""
+        return None
+
 
 class ChatRequest(Common):
     """POST /v1/chat/completions."""
@@ -158,17 +163,22 @@ class ChatRequest(Common):
 
 
 class CompletionRequest(Common):
-    """POST /v1/completions, for one prompt."""
+    """POST /v1/completions, for one prompt. With echo it stands before the answer, which then may be of no token."""
 
     prompt: Prompt
+    max_tokens: Annotated[int, Field(ge=0)] | None = None
     logprobs: Annotated[int, Field(ge=0, le=MOST_LOGPROBS)] | None = None
-    echo: Annotated[Any, only(False)] = False
+    echo: bool | None = None
     best_of: Annotated[Any, only(1)] = None
     suffix: Annotated[Any, only("")] = None
 
     @property
     def alternatives(self) -> int | None:
         return self.logprobs
+
+    @property
+    def prompt_alternatives(self) -> int | None:
+        return self.logprobs if self.echo else None
 
 
 class TokenizeRequest(Wire):

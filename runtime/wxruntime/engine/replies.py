@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
 from uuid import uuid4
 
 from wxruntime.backends.base import Logprob
-from wxruntime.engine.generation import FinishReason, Generation, Piece, Usage
+from wxruntime.engine.generation import Answer, FinishReason, Generation, Piece, Usage
 from wxruntime.engine.openai import Json
 
 DONE = b"data: [DONE]\n\n"
+# An answer that tells more tokens of its prompt than this is written beside the event loop: it takes milliseconds.
+LONG_ECHO = 512
 # A place in a chunk's JSON where something is put in later; no other string of it can be this.
 _TEXT, _LOGPROBS, _REASON = "\x00text", "\x00logprobs", "\x00reason"
 
 TokenText = Callable[[int], str]
+Told = Sequence[tuple[int, Logprob | None]]  # tokens, and how likely each was; the first of all is not told
 
 
 def compact(value: object) -> str:
@@ -35,19 +41,19 @@ class Reply:
 
     def __init__(self, model: str, token_text: TokenText) -> None:
         self.id = f"{self.prefix}-{uuid4().hex}"
-        self._model, self._created, self._token_text = model, int(time.time()), token_text
+        self._model, self._created, self._token_text = model, int(time.time()), cache(token_text)
         self._frames: dict[int, tuple[str, str, str]] = {}
 
     def whole(self, texts: list[str], tokens: list[list[tuple[int, Logprob]]], generation: Generation) -> Json:
         choices = [
-            self._choice(answer.index, self._full(text), self._logprobs(told, 0), answer.finish_reason)
+            self._choice(answer.index, self._full(text), self._all_logprobs(answer, told), answer.finish_reason)
             for answer, text, told in zip(generation.answers, texts, tokens, strict=True)
         ]
         return self._body(self.whole_object, choices) | {"usage": usage_json(generation.usage)}
 
     def chunk(self, piece: Piece, offset: int) -> bytes:
-        """The events for what is new of an answer; `offset` is the length of the text before."""
-        opening = self._opening(piece.index) if piece.first else b""
+        """The events for what is new of an answer; `offset` is the length of the answer's text before."""
+        opening = self._opening(piece) if piece.first else b""
         if not piece.text and not piece.tokens and piece.reason is None and opening:
             return opening
         frame = self._frames.get(piece.index) or self._frame(piece.index)
@@ -72,9 +78,13 @@ class Reply:
         self._frames[index] = frame[0], frame[1], frame[2]
         return self._frames[index]
 
-    def _opening(self, index: int) -> bytes:
+    def _opening(self, piece: Piece) -> bytes:
         """What comes before any text."""
         return b""
+
+    def _all_logprobs(self, answer: Answer, tokens: Told) -> Json | None:
+        """Of a whole answer."""
+        return self._logprobs(tokens, 0)
 
     def _body(self, kind: str, choices: list[Json]) -> Json:
         return {"id": self.id, "object": kind, "created": self._created, "model": self._model, "choices": choices}
@@ -88,16 +98,16 @@ class Reply:
     def _part(self, text: str) -> Json:
         raise NotImplementedError
 
-    def _logprobs(self, tokens: list[tuple[int, Logprob]], offset: int) -> Json | None:
+    def _logprobs(self, tokens: Told, offset: int) -> Json | None:
         raise NotImplementedError
 
 
 class ChatReply(Reply):
     prefix, whole_object, chunk_object = "chatcmpl", "chat.completion", "chat.completion.chunk"
 
-    def _opening(self, index: int) -> bytes:
+    def _opening(self, piece: Piece) -> bytes:
         delta = {"delta": {"role": "assistant", "content": ""}}
-        return event(self._body(self.chunk_object, [self._choice(index, delta, None, None)]))
+        return event(self._body(self.chunk_object, [self._choice(piece.index, delta, None, None)]))
 
     def _full(self, text: str) -> Json:
         return {"message": {"role": "assistant", "content": text}}
@@ -105,12 +115,13 @@ class ChatReply(Reply):
     def _part(self, text: str) -> Json:
         return {"delta": {"content": text}}
 
-    def _logprobs(self, tokens: list[tuple[int, Logprob]], offset: int) -> Json | None:
+    def _logprobs(self, tokens: Told, offset: int) -> Json | None:
         if not tokens:
             return None
         content = [
             self._told(token, told.chosen) | {"top_logprobs": [self._told(*each) for each in told.top]}
             for token, told in tokens
+            if told is not None
         ]
         return {"content": content}
 
@@ -119,30 +130,67 @@ class ChatReply(Reply):
         return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
 
 
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """The prompt of a completion that is to stand before its answers. told: with how likely its tokens were."""
+
+    text: str
+    tokens: Sequence[int]
+    told: bool
+
+
 class CompletionReply(Reply):
+    """Of text. What is echoed is the beginning of an answer, and the first event of a stream."""
+
     prefix, whole_object, chunk_object = "cmpl", "text_completion", "text_completion"
 
+    def __init__(self, model: str, token_text: TokenText, echo: Echo | None = None) -> None:
+        super().__init__(model, token_text)
+        self._echo = echo
+
+    def chunk(self, piece: Piece, offset: int) -> bytes:
+        return super().chunk(piece, offset + (len(self._echo.text) if self._echo else 0))
+
+    def _opening(self, piece: Piece) -> bytes:
+        if self._echo is None:
+            return b""
+        logprobs = self._logprobs(self._echoed(piece.prompt), 0)
+        choice = self._choice(piece.index, self._part(self._echo.text), logprobs, None)
+        return event(self._body(self.chunk_object, [choice]))
+
+    def _all_logprobs(self, answer: Answer, tokens: Told) -> Json | None:
+        return self._logprobs([*self._echoed(answer.prompt_logprobs), *tokens], 0)
+
+    def _echoed(self, told: list[Logprob]) -> Told:
+        """The prompt's tokens with what was told of them: nothing of the first."""
+        if self._echo is None or not self._echo.told:
+            return []
+        return list(zip(self._echo.tokens, [None, *told], strict=True))
+
     def _full(self, text: str) -> Json:
-        return {"text": text}
+        return {"text": self._echo.text + text if self._echo else text}
 
     def _part(self, text: str) -> Json:
         return {"text": text}
 
-    def _logprobs(self, tokens: list[tuple[int, Logprob]], offset: int) -> Json | None:
+    def _logprobs(self, tokens: Told, offset: int) -> Json | None:
         if not tokens:
             return None
         texts = [self._token_text(token) for token, _ in tokens]
-        offsets = [offset + sum(map(len, texts[:at])) for at in range(len(texts))]
-        top = [
-            {text: told.chosen} | {self._token_text(other): logprob for other, logprob in told.top}
-            for text, (_, told) in zip(texts, tokens, strict=True)
-        ]
         return {
             "tokens": texts,
-            "token_logprobs": [told.chosen for _, told in tokens],
-            "top_logprobs": top,
-            "text_offset": offsets,
+            "token_logprobs": [told and told.chosen for _, told in tokens],
+            "top_logprobs": [told and self._top(text, told) for text, (_, told) in zip(texts, tokens, strict=True)],
+            "text_offset": list(accumulate(map(len, texts[:-1]), initial=offset)),
         }
+
+    def _top(self, text: str, told: Logprob) -> dict[str, float]:
+        """By text. Of tokens that are written alike, as parts of characters are, the likeliest counts."""
+        found = {text: told.chosen}
+        for token, logprob in told.top:
+            other = self._token_text(token)
+            found[other] = max(logprob, found.get(other, logprob))
+        return found
 
 
 def usage_json(usage: Usage) -> Json:

@@ -29,7 +29,7 @@ from wxruntime.engine.openai import (
     parse,
 )
 from wxruntime.engine.probes import Readiness
-from wxruntime.engine.replies import ChatReply, CompletionReply, Reply, model_json
+from wxruntime.engine.replies import LONG_ECHO, ChatReply, CompletionReply, Echo, Reply, model_json
 from wxruntime.engine.service import CLIENT_LEFT, Service
 from wxruntime.engine.stream import EventStream, cancelled_on_leave
 from wxruntime.tokenizer import PromptError
@@ -86,8 +86,11 @@ class Api:
 
     async def complete(self, request: Request) -> Response:
         asked = parse(CompletionRequest, await _body(request))
-        reply = CompletionReply(self._service.known(asked.model), self._token_text)
+        name = self._service.known(asked.model)
+        if asked.max_tokens == 0 and not asked.echo:
+            raise ApiError(400, "max_tokens: an answer of no token is for echo", param="max_tokens")
         prompt = await self._text_tokens(asked.prompt) if isinstance(asked.prompt, str) else asked.prompt
+        reply = CompletionReply(name, self._token_text, self._echo(asked, prompt))
         return await self._answer(request, asked, self._service.submit(asked, "prompt", prompt), reply)
 
     async def tokenize(self, request: Request) -> Response:
@@ -142,6 +145,13 @@ class Api:
         read = self._service.tokenizer.encode
         return await _tokens("prompt", len(text) > LONG_TEXT, lambda: read(text, special=special))
 
+    def _echo(self, asked: CompletionRequest, prompt: list[int]) -> Echo | None:
+        if not asked.echo:
+            return None
+        read = self._service.tokenizer.decode
+        text = asked.prompt if isinstance(asked.prompt, str) else read(prompt, skip_special=False)
+        return Echo(text, prompt, asked.logprobs is not None)
+
     async def _answer(self, request: Request, asked: Common, generation: Generation, reply: Reply) -> Response:
         if asked.stream:
             return EventStream(generation, reply, asked.wants_usage)
@@ -157,7 +167,12 @@ class Api:
                 if generation.answers[0].finish_reason == "cancelled":
                     return Response(status_code=CLIENT_LEFT)
                 raise ApiError(500, str(error)) from error
-        return JSONResponse(reply.whole(["".join(text) for text in texts], tokens, generation))
+        long = max(len(answer.prompt_logprobs) for answer in generation.answers) > LONG_ECHO
+
+        def whole() -> Response:
+            return JSONResponse(reply.whole(["".join(text) for text in texts], tokens, generation))
+
+        return await run_in_threadpool(whole) if long else whole()
 
 
 async def _body(request: Request) -> bytes:

@@ -17,6 +17,8 @@ from wxruntime.tokenizer import TextTokenizer
 CLIENT_LEFT = 499  # nginx's number, for the log: nobody reads this answer
 # Logits divided by less than this leave a float32; the likeliest token is all that would be drawn (as in vLLM).
 GREEDY_BELOW = 1e-5
+# Numbers told of one request's prompt, each some hundred bytes on its way: eight a token of the longest context.
+MOST_PROMPT_LOGPROBS = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,16 @@ class Service:
     def submit(self, asked: Common, field: str, prompt: Sequence[int]) -> Generation:
         """Queue it. `field` is the request's that holds the prompt."""
         sampling, answers = self._sampling(asked, field, prompt), asked.n or 1
+        if asked.prompt_alternatives is not None:
+            told = answers * len(prompt) * (1 + asked.prompt_alternatives)
+            if told > MOST_PROMPT_LOGPROBS:
+                message = f"logprobs: with echo they would be {told} of the prompt, more than {MOST_PROMPT_LOGPROBS}"
+                raise ApiError(400, message, param="logprobs")
         if self.engine.limits is not None and answers > self.engine.room:
             raise ApiError(400, f"n: {answers} answers never fit: {self.engine.room} may run and wait here", param="n")
         try:
-            return self.engine.submit(prompt, for_choices(sampling, answers), asked.stop_strings)
+            samplings, silent = for_choices(sampling, answers), asked.token_limit == 0
+            return self.engine.submit(prompt, samplings, asked.stop_strings, silent=silent)
         except NotReady:
             raise not_ready() from None
         except QueueFull:
@@ -69,22 +77,24 @@ class Service:
             raise ApiError(400, f"{field}: {outside[0]} is no token of this model, whose last is {most}", param=field)
         room = self.context_length - len(prompt)
         wanted = asked.token_limit
-        if room < (wanted or 1):
+        least = max(1, wanted or 1)
+        if room < least:
             raise ApiError(
                 400,
-                f"{len(prompt)} prompt tokens and {wanted or 1} for the answer exceed the model's context of "
+                f"{len(prompt)} prompt tokens and {least} for the answer exceed the model's context of "
                 f"{self.context_length} tokens",
                 param=field,
                 code="context_length_exceeded",
             )
         temperature = self.checkpoint.temperature if asked.temperature is None else asked.temperature
         return Sampling(
-            max_tokens=wanted or room,
+            max_tokens=room if wanted is None else least,
             temperature=0.0 if temperature < GREEDY_BELOW else temperature,
             top_p=self.checkpoint.top_p if asked.top_p is None else asked.top_p,
             seed=secrets.randbits(63) if asked.seed is None else asked.seed,
-            stop_tokens=frozenset() if asked.ignore_eos else self.checkpoint.stop_tokens,
+            stop_tokens=frozenset() if asked.ignore_eos or wanted == 0 else self.checkpoint.stop_tokens,
             logprobs=asked.alternatives,
+            prompt_logprobs=asked.prompt_alternatives,
         )
 
     def load(self) -> Json:

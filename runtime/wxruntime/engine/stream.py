@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from wxruntime.engine.generation import Generation, GenerationFailed
+from wxruntime.engine.generation import Generation, GenerationFailed, Piece
 from wxruntime.engine.openai import ApiError
-from wxruntime.engine.replies import DONE, Reply, event
+from wxruntime.engine.replies import DONE, LONG_ECHO, Reply, event
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
+
+
+def _written(chunk: Callable[[Piece, int], bytes], pieces: list[Piece], lengths: list[int]) -> bytes:
+    return b"".join([chunk(piece, lengths[piece.index]) for piece in pieces])
 
 
 @contextmanager
@@ -55,7 +59,10 @@ class EventStream(Response):
             last = DONE
             try:
                 async for pieces in generation.pieces():
-                    body = b"".join([chunk(piece, lengths[piece.index]) for piece in pieces])
+                    if max(len(piece.prompt) for piece in pieces) > LONG_ECHO:
+                        body = await asyncio.to_thread(_written, chunk, pieces, lengths)
+                    else:
+                        body = _written(chunk, pieces, lengths)
                     for piece in pieces:
                         lengths[piece.index] += len(piece.text)
                     await send({"type": "http.response.body", "body": body, "more_body": True})
