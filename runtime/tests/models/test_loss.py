@@ -18,8 +18,9 @@ from wxruntime.models.quantize import quantize
 from wxruntime.models.questions import SMOKE, Question, read_questions
 from wxruntime.models.report import ChoiceLoss, Report, Sizes, TextLoss
 from wxruntime.models.rounding import round_activations, round_weight, to_weight
-from wxruntime.models.scoring import Scorer, read_ids
+from wxruntime.models.scoring import Scorer
 from wxruntime.models.shards import tensors
+from wxruntime.models.text import read_ids
 from wxruntime.tiny import Recipe, make_checkpoint
 from wxruntime.tiny_text import LESSONS
 

@@ -175,7 +175,12 @@ def test_an_evaluation_lies_beside_the_manifest_and_breaks_nothing(made: Path, s
 
 
 class Oracle(BaseHTTPRequestHandler):
-    """An OpenAI-compatible server that finds the letter C likeliest, with the space that many tokenizers put before."""
+    """An OpenAI-compatible server that finds the letter C likeliest, with the space that many tokenizers put before.
+
+    With echo every other character is e times less likely; without, it has the next one only.
+    """
+
+    echoes = True
 
     def do_GET(self) -> None:
         self._answer({"data": [{"id": "oracle"}]})
@@ -183,15 +188,22 @@ class Oracle(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         assert asked["model"] == "oracle"
+        if self.path == "/tokenize":
+            self._answer({"tokens": [ord(each) for each in asked["prompt"]]})
+            return
+        if asked.get("echo") and not self.echoes:
+            self._answer({"error": {"message": "echo: this server has none"}}, 400)
+            return
         if asked.get("echo"):
-            logprobs: dict[str, Any] = {"token_logprobs": [None, -1.0, -3.0, -9.0]}
+            told = [-2.0 + (each == ord("C")) for each in asked["prompt"][1:]]
+            logprobs: dict[str, Any] = {"token_logprobs": [None, *told, -9.0]}
         else:
             logprobs = {"top_logprobs": [{" C": -0.1, "C": -4.0, "A": -2.0, "文": -1.0}]}
         self._answer({"choices": [{"text": " C", "logprobs": logprobs}]})
 
-    def _answer(self, body: Any) -> None:
+    def _answer(self, body: Any, code: int = 200) -> None:
         data = json.dumps(body).encode()
-        self.send_response(200)
+        self.send_response(code)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -211,11 +223,24 @@ def oracle() -> Iterator[str]:
 
 def test_a_served_model_is_asked_over_completions(oracle: str, store: Path) -> None:
     text = store.parent / "text.txt"
-    text.write_text("短文")
-    told = as_json(store, "eval", "--url", oracle + "/v1", "--smoke", "--text", text)
+    text.write_text("短文" * 700)
+    told = as_json(store, "eval", "--url", oracle + "/v1", "--smoke", "--text", text, "--tokens", "1300")
     assert told["choices"][0]["right"] == 15, "a quarter of the answers are C"
     assert told["text"]["perplexity"] == pytest.approx(2.718281828**2), "the token that was generated does not count"
-    assert told["text"]["tokens"] == 2
+    assert told["text"]["tokens"] == 1299
+    assert told["how"] == f"over {oracle}, model oracle"
+
+
+def test_a_server_without_echo_is_asked_by_its_likeliest_next_tokens_and_for_no_perplexity(
+    oracle: str, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Oracle, "echoes", False)
+    told = as_json(store, "eval", "--url", oracle, "--smoke")
+    assert told["choices"][0]["right"] == 15 and "since it has no echo" in told["how"]
+    text = store.parent / "text.txt"
+    text.write_text("短文" * 100)
+    refused = wxops_model(store, "eval", "--url", oracle, "--text", text, code=1)
+    assert "refused with 400" in refused.output and "this server has none" in refused.output
 
 
 def test_a_server_that_is_not_there_is_a_sentence(store: Path) -> None:

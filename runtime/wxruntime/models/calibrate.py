@@ -17,8 +17,9 @@ from wxruntime.models.gptq import round_with_compensation
 from wxruntime.models.precision import Precision
 from wxruntime.models.quantize import ROUNDED
 from wxruntime.models.rounding import Rounded, round_weight, to_weight
-from wxruntime.models.scoring import Scorer, read_ids
+from wxruntime.models.scoring import Scorer
 from wxruntime.models.shards import tensors
+from wxruntime.models.text import read_ids
 
 log = logging.getLogger("wxruntime")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from wxruntime.models.dequantize import precision_in
 from wxruntime.models.questions import Question, answer
 from wxruntime.models.report import ChoiceLoss, TextLoss
-from wxruntime.models.scoring import Scorer, TextScore, read_ids, read_tokenizer
+from wxruntime.models.scoring import Scorer, TextScore
+from wxruntime.models.text import WINDOW, read_ids, read_tokenizer
 
-WINDOW = 512
 MOST_TOKENS = 100_000
 
 

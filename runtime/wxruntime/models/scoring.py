@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer
 from torch.nn.functional import cross_entropy
 
 from wxruntime.models.errors import ModelError
@@ -15,6 +14,7 @@ from wxruntime.models.loading import load_model
 from wxruntime.models.precision import Precision
 from wxruntime.models.quantize import ROUNDED
 from wxruntime.models.rounding import round_activations
+from wxruntime.models.text import read_tokenizer, windows
 
 BATCH_TOKENS = 8192  # of logits in memory at once: 3.4 GB in float32 with ERNIE's vocabulary, so fewer on a CPU
 BATCH_TOKENS_CPU = 2048
@@ -52,10 +52,9 @@ class Scorer:
 
     @torch.inference_mode()
     def score_text(self, ids: Sequence[int], window: int) -> TextScore:
-        """Windows of `window` tokens, each half over the one before: a token is scored once, with at least half a
-        window before it, save in the first window."""
+        """Every token but the first, in windows of `window` tokens as text.windows says."""
         loss, right, likeliest = 0.0, 0, []
-        for inputs, scored in _windows(ids, window, max(1, self._batch // window)):
+        for inputs, scored in windows(ids, window, max(1, self._batch // window)):
             tokens = torch.tensor(inputs, device=self.device)
             logits = self.model(input_ids=tokens, use_cache=False, logits_to_keep=scored + 1).logits[:, :-1].float()
             truth = tokens[:, -scored:]
@@ -83,27 +82,6 @@ class Scorer:
         ]
 
 
-def read_tokenizer(directory: Path) -> Tokenizer:
-    """Raise ModelError where there is no tokenizer.json."""
-    try:
-        return Tokenizer.from_file(str(directory / "tokenizer.json"))
-    except Exception as error:  # tokenizers raises nothing finer
-        raise ModelError(f"the tokenizer cannot be read: {error}", where=directory / "tokenizer.json") from None
-
-
-def read_ids(path: Path, tokenizer: Tokenizer, most: int) -> list[int]:
-    """The first `most` tokens of a text file. Raise ModelError for one that is no text or too short."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(8 * most)  # a token is seldom more than eight characters
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"this text cannot be read: {error}", where=path, fix="name a file in UTF-8") from None
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids[:most]
-    if len(ids) < 64:
-        raise ModelError(f"this text has {len(ids)} tokens", where=path, fix="name a text of some thousand tokens")
-    return ids
-
-
 def round_inputs(model: torch.nn.Module, precision: Precision) -> None:
     """Let every rounded layer see what is left of its inputs. In a mixture of experts the inputs of the experts'
     second product are inside one operation and stay as they are."""
@@ -114,24 +92,6 @@ def round_inputs(model: torch.nn.Module, precision: Precision) -> None:
     for name, module in model.named_modules():
         if ROUNDED.fullmatch(f"{name}.weight") or name.endswith(".mlp.experts"):
             module.register_forward_pre_hook(hook)
-
-
-def _windows(ids: Sequence[int], window: int, batch: int) -> Iterator[tuple[list[list[int]], int]]:
-    """Rows of equal length, and how many tokens at the end of each are to be scored."""
-    first = list(ids[:window])
-    yield [first], len(first) - 1
-    step = window // 2
-    rows = []
-    for end in range(window + step, len(ids) + 1, step):
-        rows.append(list(ids[end - window : end]))
-        if len(rows) == batch:
-            yield rows, step
-            rows = []
-    if rows:
-        yield rows, step
-    left = (len(ids) - window) % step if len(ids) > window else 0
-    if left:
-        yield [list(ids[-window:])], left
 
 
 def pick_device(wanted: str) -> str:

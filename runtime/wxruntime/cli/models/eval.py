@@ -47,7 +47,8 @@ def eval_(
     """Ask MODEL multiple-choice questions and measure perplexity; the result is wxops-eval.json beside its manifest.
 
     A letter counts by its likelihood after the question. Inputs of a quantized model's layers are rounded as its
-    kernels round them. With --url a served model is asked; MODEL then only says beside which manifest the result goes.
+    kernels round them. With --url a served model is asked the same; MODEL then says beside which manifest the result
+    goes, and lends its tokenizer where the server has no /tokenize.
     """
     from wxruntime.models.evaluate import evaluation, keep
     from wxruntime.models.questions import SMOKE, read_questions
@@ -63,7 +64,7 @@ def eval_(
     named = [*((path.name, path) for path in questions), *([("smoke", SMOKE)] if smoke else [])]
     sets = [(name, read_questions(path)) for name, path in named]
     if url:
-        how, choices, score = _served(url, served_model_name, lm_eval, sets, text, tokens)
+        how, choices, score = _served(url, served_model_name, directory, lm_eval, sets, text, tokens)
     else:
         assert directory is not None
         how, choices, score = _here(directory, device, sets, text, tokens)
@@ -83,9 +84,9 @@ def _here(
     need("torch", "transformers")
     from wxruntime.models.dequantize import precision_in
     from wxruntime.models.evaluate import Text, ask
-    from wxruntime.models.loss import WINDOW
-    from wxruntime.models.scoring import Scorer, read_ids
+    from wxruntime.models.scoring import Scorer
     from wxruntime.models.store import require_checkpoint
+    from wxruntime.models.text import WINDOW, read_ids
 
     require_checkpoint(directory)
     scorer = Scorer(directory, device, precision_in(directory))
@@ -98,7 +99,7 @@ def _here(
 
 
 def _served(
-    url: str, name: str | None, lm_eval: bool, sets: Sets, text: Path | None, tokens: int
+    url: str, name: str | None, directory: Path | None, lm_eval: bool, sets: Sets, text: Path | None, tokens: int
 ) -> tuple[str, list[Choice], Text | None]:
     import math
 
@@ -106,12 +107,13 @@ def _served(
     from wxruntime.models.harness import ask_by_harness
     from wxruntime.models.served import Served
 
-    served = Served(url, name)
+    served = Served(url, name, directory=directory)
     if lm_eval:
         return "by lm-evaluation-harness", [ask_by_harness(served.url, served.model, *each) for each in sets], None
     choices = [ask(served, label, asked) for label, asked in sets]
     score = None
     if text:
-        loss, count = served.score_text(text.read_text(encoding="utf-8")[: 4 * tokens])
+        loss, count = served.score_text(text, tokens)
         score = Text(text.name, count, math.exp(loss))
-    return f"over {served.url}, model {served.model}", choices, score
+    by = "" if served.echoes else ", by its likeliest next tokens, since it has no echo"
+    return f"over {served.url}, model {served.model}{by}", choices, score

@@ -1,0 +1,50 @@
+"""What a served model is found to be worth is what it is worth in process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from conftest import Server
+
+from wxruntime.cli.model import model
+from wxruntime.models.questions import LETTERS, SMOKE, read_questions
+from wxruntime.models.scoring import Scorer
+from wxruntime.models.served import Served
+from wxruntime.tiny_text import ENDLESS_ANSWER, LESSONS
+
+
+def evaluated(*arguments: str | Path) -> Any:
+    done = CliRunner().invoke(model, ["eval", *map(str, arguments), "--json"])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of more than two windows, the last of which is cut."""
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text("\n".join(line for lesson in LESSONS for line in lesson) * 3 + ENDLESS_ANSWER * 29)
+    return path
+
+
+def test_perplexity_and_right_answers_over_the_api_are_those_in_process(tiny: Path, server: Server, text: Path) -> None:
+    here = evaluated(tiny, "--device", "cpu", "--text", text, "--smoke")
+    there = evaluated("--url", str(server.client.base_url), "--text", text, "--smoke")
+    assert there["text"]["tokens"] == here["text"]["tokens"] > 2 * 512
+    assert there["text"]["perplexity"] == pytest.approx(here["text"]["perplexity"], abs=1e-4)
+    assert there["choices"] == here["choices"] and here["choices"][0]["asked"] == 60
+    assert there["how"] == f"over {str(server.client.base_url).rstrip('/')}, model tiny"
+
+
+def test_a_continuation_is_as_likely_over_the_api_as_in_process(tiny: Path, server: Server) -> None:
+    """Also one of several tokens, and one that is among nobody's likeliest."""
+    served, scorer = Served(str(server.client.base_url)), Scorer(tiny, "cpu")
+    continuations = [*LETTERS, "北京。", "Hello! Nice", "龘"]
+    for question in read_questions(SMOKE)[:6]:
+        there = served.likelihoods(question.prompt(), continuations)
+        assert there == pytest.approx(scorer.likelihoods(question.prompt(), continuations), abs=1e-4)
+    assert served.echoes
