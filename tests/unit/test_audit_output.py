@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.unit.audit_examples import HOSTILE, RECORD, RULE, a_hostile_audit, an_audit, finding, with_silent_host
 from wxops.audit import saved
 from wxops.audit.collect import record_of
-from wxops.audit.finding import Verdict
+from wxops.audit.finding import Finding, Verdict
 from wxops.audit.reading import Reading
 from wxops.audit.record import HostRecord
 from wxops.audit.report import Audit, HostAudit
@@ -56,6 +56,14 @@ def test_the_table_has_the_worst_first_and_the_fix_on_its_line() -> None:
         lines[-1]
         == "2 hosts in 1.2 s, 1 without an answer: 1 fail, 1 unknown, 1 warn, 1 pass, 1 skipped, 1 not supported"
     )
+
+
+def test_a_lost_gpu_stands_before_an_old_package_and_its_host_before_the_others() -> None:
+    old = Finding("openssl.updated", "host", Verdict.FAIL, "openssl", "an update waits", "install it")
+    lost = Finding("health.gpu-lost", "hardware", Verdict.FAIL, "GPU 1", "it has fallen off the bus", "reboot")
+    audit = Audit((HostAudit("gpu1", RECORD, (old, old)), HostAudit("gpu2", RECORD, (lost,))))
+    lines = list(audit_table.lines(audit, color=False, whole=False))
+    assert [line.split(":")[0] for line in lines if line.startswith("gpu")] == ["gpu2", "gpu1"]
 
 
 def test_on_a_terminal_a_long_finding_is_broken_and_its_fix_begins_a_line() -> None:

@@ -32,6 +32,12 @@ def test_a_host_that_is_well_has_nothing_said_against_it(name: str) -> None:
     assert [each for each in found if each.verdict in (Verdict.FAIL, Verdict.WARN, Verdict.UNKNOWN)] == []
 
 
+def test_among_equals_the_hardware_comes_before_the_software_on_it() -> None:
+    broken = {"runtime.toolkit": "1.17.4", "nvidia.gpus.2.lost": True}
+    found = [each for each in judge(host("h100", broken), Knowledge.of(today=TODAY)).findings if each.verdict == "fail"]
+    assert [each.rule for each in found] == ["health.gpu-lost", "container.toolkit-safe"]
+
+
 def test_every_rule_has_a_case_that_finds_a_fault_and_one_that_finds_none() -> None:
     bad = {case.rule for case in cases() if case.verdict in BAD}
     good = {case.rule for case in cases() if case.verdict == "pass"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from wxops.audit.finding import Finding, Verdict
 from wxops.audit.knowledge import Knowledge
 from wxops.audit.record import HostRecord
-from wxops.audit.rule import rules
+from wxops.audit.rule import AREAS, rules
 
 EXIT_FINE, EXIT_FAILED, EXIT_UNKNOWN = 0, 2, 3
 
@@ -30,6 +30,12 @@ class HostAudit:
             return Verdict.UNKNOWN
         return min((finding.verdict for finding in self.findings), key=lambda v: v.rank, default=Verdict.PASS)
 
+    @property
+    def gravity(self) -> tuple[int, int, int]:
+        """By which hosts stand, the worst first: the verdict, the area it is of, and how many findings share it."""
+        worst = [AREAS.index(finding.area) for finding in self.findings if finding.verdict is self.verdict]
+        return self.verdict.rank, min(worst, default=0), -len(worst)
+
 
 @dataclass(frozen=True)
 class Audit:
@@ -50,6 +56,10 @@ class Audit:
 
 
 def judge(record: HostRecord, known: Knowledge) -> HostAudit:
-    """The host by all rules, worst first, in the order of the rules among equals."""
+    """The host by all rules, worst first; among equals by area, and in an area in the order of the rules."""
     found: Sequence[Finding] = [finding for rule in rules() for finding in rule.findings(record, known)]
-    return HostAudit(record.host, record, tuple(sorted(found, key=lambda finding: finding.verdict.rank)))
+    return HostAudit(record.host, record, tuple(sorted(found, key=_weight)))
+
+
+def _weight(finding: Finding) -> tuple[int, int]:
+    return finding.verdict.rank, AREAS.index(finding.area)

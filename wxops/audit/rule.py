@@ -18,14 +18,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from wxops.audit.finding import Finding, Judgement, Verdict
 from wxops.audit.knowledge import Knowledge
 from wxops.audit.record import HostRecord
 from wxops.errors import InputError, nearest
 
-Area = Literal["driver", "toolkit", "cudnn", "torch", "container", "hardware", "host", "serving", "policy"]
+Area = Literal["hardware", "driver", "container", "torch", "cudnn", "toolkit", "serving", "policy", "host"]
+"""In the order in which a person on call looks: a lost GPU before an old package, what broke before what is asked."""
+AREAS: tuple[str, ...] = get_args(Area)
 Judge = Callable[[HostRecord, Knowledge], Iterator[Judgement]]
 RULES = Path(__file__).parent / "rules"
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import jinja2
 
 from wxops.audit.finding import Finding, Verdict
 from wxops.audit.record import HostRecord
 from wxops.audit.report import Audit, HostAudit
-from wxops.audit.rule import Area, Rule, rules
+from wxops.audit.rule import AREAS, Rule, rules
 from wxops.console.audit_table import PROBLEMS, WORDS
 from wxops.console.results import printable
 
 PAGE = Path(__file__).parent / "pages" / "audit.html.j2"
-AREAS: tuple[str, ...] = get_args(Area)
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def text(audit: Audit) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
                                      lstrip_blocks=True, keep_trailing_newline=True)  # fmt: skip
     environment.filters["printable"] = lambda value: printable(str(value))
-    rows = [_row(at, host) for at, host in enumerate(sorted(audit.hosts, key=lambda host: host.verdict.rank))]
+    rows = [_row(at, host) for at, host in enumerate(sorted(audit.hosts, key=lambda host: host.gravity))]
     verdicts = [finding.verdict for host in audit.hosts for finding in host.findings]
     counts = [(verdict.value, WORDS[verdict], verdicts.count(verdict)) for verdict in Verdict]
     areas = _areas(rows)

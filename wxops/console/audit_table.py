@@ -29,7 +29,7 @@ def lines(audit: Audit, color: bool, whole: bool, columns: int | None = None) ->
 
     columns: of the terminal; a longer finding is broken there, and its fix begins a line. None: a finding is a line.
     """
-    for host in sorted(audit.hosts, key=lambda host: host.verdict.rank):
+    for host in sorted(audit.hosts, key=lambda host: host.gravity):
         yield from _host(host, color, whole, columns)
     yield summary(audit)
 
