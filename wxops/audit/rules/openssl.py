@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 
 from wxops.audit.finding import Judgement, failed, passed, skipped, undetermined, warned
 from wxops.audit.knowledge import Knowledge
-from wxops.audit.record import HostRecord
+from wxops.audit.record import HostRecord, OpenSSL, Package
 from wxops.audit.rule import rule
 from wxops.audit.subjects import missing
 
@@ -29,23 +30,27 @@ def updated(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
     found = host.openssl.value
     if not found.packages:
         yield skipped("OpenSSL", f"{found.version or 'it'} is not from a package")
-    for package in found.packages:
-        said = f"{package.version} of {found.version}"
-        if not package.candidate:
-            yield undetermined(package.name, f"{said}; the host does not know of newer ones", "apt-get update")
-            continue
-        if package.candidate == package.version and (day := _stale(found.index_day, known)):
-            evidence = f"{said}, the newest in the host's package lists, which are of {day}"
-            yield undetermined(package.name, evidence, "apt-get update (or dnf makecache)")
-            continue
-        if package.candidate == package.version:
-            yield passed(package.name, f"{said}, the newest that the distribution has")
-            continue
-        evidence, fix = f"{said}; {package.candidate} waits", f"install {package.name} {package.candidate}"
+    judged: dict[Judgement, list[str]] = {}
+    for package in found.packages:  # libssl3 and openssl are built together, and as a rule have one thing to be said
+        judged.setdefault(_of(package, found, known), []).append(package.name)
+    for judgement, names in judged.items():
+        yield replace(judgement, subject=", ".join(names), fix=judgement.fix.format(" ".join(names)))
+
+
+def _of(package: Package, found: OpenSSL, known: Knowledge) -> Judgement:
+    """What is to be said of a package, without its name."""
+    said = f"{package.version} of {found.version}"
+    if not package.candidate:
+        return undetermined("", f"{said}; the host does not know of newer ones", "apt-get update")
+    if package.candidate != package.version:
+        evidence = f"{said}; {package.candidate} waits"
         if package.security:
-            yield failed(package.name, f"{evidence}, a security update", fix)
-        else:
-            yield passed(package.name, f"{evidence}, not for security")
+            return failed("", f"{evidence}, a security update", "upgrade {}, then restart what uses it")
+        return passed("", f"{evidence}, not for security")
+    if day := _stale(found.index_day, known):
+        evidence = f"{said}, the newest in the host's package lists, which are of {day}"
+        return undetermined("", evidence, "apt-get update (or dnf makecache)")
+    return passed("", f"{said}, the newest that the distribution has")
 
 
 def _stale(day: str, known: Knowledge) -> str:
