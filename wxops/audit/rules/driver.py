@@ -23,6 +23,7 @@ from wxops.audit.versions import Version, version
 
 SOON = timedelta(days=90)
 MISMATCH, NOT_LOADED = "NVML_ERROR_LIB_RM_VERSION_MISMATCH", "NVML_ERROR_DRIVER_NOT_LOADED"
+NO_LIBRARY = "NVML_ERROR_LIBRARY_NOT_FOUND"
 
 
 def expects_driver(host: HostRecord) -> bool:
@@ -145,7 +146,7 @@ def answers(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
     driver = host.nvidia
     if not expects_driver(host):
         yield skipped("driver", NO_GPU)
-    elif driver is None:
+    elif driver is None or driver.error == NO_LIBRARY:
         fix = "install the driver's libraries (libnvidia-compute, nvidia-driver-libs) of the module's version"
         if host.nvidia_module is None:
             yield skipped("driver", "there is no driver, see driver.module-loaded")
@@ -156,7 +157,8 @@ def answers(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
     elif driver.error == NOT_LOADED:
         yield skipped("driver", "no module is loaded, see driver.module-loaded")
     elif driver.error:
-        row = next((row for row in known.tables.nvml_errors if row.error == driver.error), None)
+        name = driver.error.partition(":")[0]  # after it stands the linker's word, where the library did not load
+        row = next((row for row in known.tables.nvml_errors if row.error == name), None)
         text, fix = (row.text, row.fix) if row else ("", "reboot the host; if it stays, reinstall the driver")
         yield failed("driver", f"{driver.error}{': ' if text else ''}{text}", fix)
     elif not driver.driver_version.known:
