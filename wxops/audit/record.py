@@ -194,3 +194,21 @@ class HostRecord:
     def pci_of(self, vendor: str) -> tuple[PciDevice, ...]:
         """The GPUs of a vendor (hex) on the PCI bus."""
         return tuple(device for device in self.pci if device.vendor == vendor)
+
+    def pci_address_of(self, gpu: Gpu) -> str:
+        """As NVML tells it; of a GPU that the driver lost, the one address on the bus that no other has, else ""."""
+        if gpu.pci_address.value or not gpu.lost:
+            return gpu.pci_address.value or ""
+        told = [each.pci_address.value for each in self.gpus if each.pci_address.value]
+        left = [
+            device.address
+            for device in self.pci_of("10de")
+            if device.driver != "vfio-pci" and not any(same_address(each, device.address) for each in told)
+        ]
+        return left[0] if len(left) == 1 else ""
+
+
+def same_address(one: str, other: str) -> bool:
+    """NVML writes eight digits of domain, the kernel four, and some lines leave the function out."""
+    short, long = sorted((each.lower().rpartition(".")[0] or each.lower() for each in (one, other)), key=len)
+    return bool(short) and long.endswith(short)

@@ -36,12 +36,12 @@ def gpu_lost(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         return
     fix = "drain and reboot the host; if it happens again, reseat or replace the GPU"
     yield from alike(
-        (gpu.index, failed("", _place(gpu), fix) if gpu.lost else passed("", "answers")) for gpu in host.gpus
+        (gpu.index, failed("", _place(host, gpu), fix) if gpu.lost else passed("", "answers")) for gpu in host.gpus
     )
 
 
-def _place(gpu: Gpu) -> str:
-    where = gpu.pci_address.value
+def _place(host: HostRecord, gpu: Gpu) -> str:
+    where = host.pci_address_of(gpu)
     return f"it has fallen off the bus{f' at {where}' if where else ''}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from wxops.audit.finding import Judgement, failed, passed, skipped, warned
 from wxops.audit.gpu import Gpu
 from wxops.audit.knowledge import Knowledge
-from wxops.audit.record import HostRecord, Xid
+from wxops.audit.record import HostRecord, Xid, same_address
 from wxops.audit.rule import rule
 from wxops.audit.subjects import NO_GPU, missing, nvidia_cards
 
@@ -51,7 +51,7 @@ def none_serious(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
 
 
 def _judge(host: HostRecord, known: Knowledge, xid: Xid) -> Judgement:
-    gpu = next((gpu for gpu in host.gpus if _same_address(gpu.pci_address.value, xid.pci_address)), None)
+    gpu = next((gpu for gpu in host.gpus if same_address(host.pci_address_of(gpu), xid.pci_address)), None)
     subject = f"GPU {gpu.index}" if gpu else f"GPU at {xid.pci_address}"
     times = f"{xid.count} times" if xid.count > 1 else "once"
     row = next((row for row in known.tables.xids if row.code == xid.code), None)
@@ -64,6 +64,8 @@ def _judge(host: HostRecord, known: Knowledge, xid: Xid) -> Judgement:
     verdict, fix = ACTIONS.get(row.action or "", ACTIONS["CONTACT_SUPPORT"]) if row else ACTIONS["CONTACT_SUPPORT"]
     if verdict == "pass":
         return passed(subject, said)
+    if row and row.action == "RESET_GPU" and gpu and gpu.recovery_action.value == "none":  # it was made since
+        return warned(subject, f"{said}; the driver asks for no recovery now", f"watch it; if it comes again, {fix}")
     return (failed if verdict == "fail" else warned)(subject, said, fix)
 
 
@@ -75,16 +77,6 @@ def _remapping(subject: str, said: str, gpu: Gpu | None) -> Judgement:
     if rows.pending or rows.failure:
         return skipped(subject, f"{said}; see memory.rows-remapped")
     return passed(subject, f"{said}; nothing is pending, nothing failed")
-
-
-def _same_address(one: str | None, other: str) -> bool:
-    """NVML writes eight digits of domain, the kernel four, and some lines leave the function out."""
-    if one is None:
-        return False
-    short, long = sorted(
-        (one.lower().rpartition(".")[0] or one.lower(), other.lower().rpartition(".")[0] or other.lower()), key=len
-    )
-    return bool(short) and long.endswith(short)
 
 
 @rule(
