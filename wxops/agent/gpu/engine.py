@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from wxops.agent.facts.host import Host
 
-NO_DOCKER = "there is no Docker, or it does not run"
+NO_DOCKER = "Docker does not run"
 SOCKET, PID_FILE = "/var/run/docker.sock", "/var/run/docker.pid"
 MOST_IMAGES, MOST_CONTAINERS = 200, 200
 

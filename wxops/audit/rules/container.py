@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from wxops.audit import require_cuda
 from wxops.audit.finding import Judgement, failed, passed, skipped, undetermined, warned
@@ -134,7 +135,8 @@ def image_runs(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         yield runtime
         return
     if not runtime.images.known:
-        yield missing("images", runtime.images, "which images are here")
+        said = missing("images", runtime.images, "which images are here")
+        yield replace(said, fix="systemctl start docker") if runtime.images.detail == "Docker does not run" else said
         return
     asking = [image for image in runtime.images.value or () if image.require_cuda]
     if not asking:
