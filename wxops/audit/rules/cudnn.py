@@ -9,6 +9,7 @@ from wxops.audit.knowledge import Knowledge
 from wxops.audit.questions import compute_capabilities, driver_of, driver_upgrade, published, torch_build
 from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
+from wxops.audit.rules.torch import named as torch_named
 from wxops.audit.rules.torch import where
 from wxops.audit.software import Library
 from wxops.audit.subjects import NO_ANSWER, missing
@@ -161,9 +162,10 @@ def driver_runs(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
 )
 def of_torch_cuda(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
     for torch in host.torches.value or ():
-        subject = f"cuDNN of PyTorch {torch.version} in {torch.path}"
+        subject = f"cuDNN of {torch_named(torch)}"
         cuda = version(torch.cuda)
         own = [each for each in host.libraries.value or () if each.name == "cudnn" and each.owner == torch.path]
+        own = own if torch.place == "host" else []  # a container's path is none of the host's
         if cuda is None or not own:
             yield skipped(subject, "it has no cuDNN of its own" if cuda else "it is no CUDA build")
             continue
@@ -198,7 +200,7 @@ def of_torch_cuda(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
 )
 def as_built(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
     for torch in host.torches.value or ():
-        subject = f"cuDNN of PyTorch {torch.version} in {torch.path}"
+        subject = f"cuDNN of {torch_named(torch)}"
         number, cuda, loads = version(torch.version), version(torch.cuda), version(torch.cudnn)
         build = torch_build(known, number, cuda) if number and cuda else None
         if cuda is None:
