@@ -19,6 +19,7 @@ from wxops.audit.knowledge import Knowledge
 from wxops.audit.reading import Reading
 from wxops.audit.record import HostRecord
 from wxops.audit.rule import Rule
+from wxops.audit.tables import Tables
 
 DATA = Path(__file__).parent / "data" / "audit"
 TODAY = date(2026, 11, 30)
@@ -45,9 +46,11 @@ class Case:
     policies: typing.Sequence[str] = ("guide",)
     demand: dict[str, Any] | None = None
 
-    def findings(self, rule: Rule) -> list[Finding]:
+    def findings(self, rule: Rule, tables: Tables | None = None) -> list[Finding]:
+        """The worst first. tables: others than those that wxops brings."""
         demand = Demand(**self.demand) if self.demand else None
         known = knowledge(tuple(self.policies), demand, date.fromisoformat(self.today))
+        known = dataclasses.replace(known, tables=tables) if tables else known
         return sorted(rule.findings(host(self.host, self.set), known), key=lambda finding: finding.verdict.rank)
 
 

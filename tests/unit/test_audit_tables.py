@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from wxops.audit.tables import FILE, Tables, last_day, read
+from tests.unit.audit_cases import cases
+from wxops.audit.rule import rule_named
+from wxops.audit.tables import FILE, Row, Tables, last_day, read
 from wxops.errors import InputError
 
 
@@ -21,6 +25,50 @@ def test_a_row_without_a_status_has_its_tables() -> None:
     assert by_branch["580"].certain
     assert not by_branch["615"].certain
     assert not any(row.certain for row in Tables.load().os_lifecycle)
+
+
+NOT_BY_A_ROW = {
+    "container.image-runs": "what the image asks for is in the image",
+    "container.keeps-gpus": "that the links are missing is on the host",
+    "container.no-cgroups": "as is the setting",
+    "driver.answers": "the error is the driver's own; rows only explain it",
+    "driver.library-matches-module": "both versions are on the host",
+    "driver.module-loaded": "there is no module",
+    "driver.open-modules": "Volta, which NVIDIA's guide names",
+    "fabric.manager": "it does not run",
+    "health.all-answer": "the bus has more GPUs than the driver tells of",
+    "health.gpu-lost": "the driver says so",
+    "health.gsp-firmware": "both versions are the GPU's own",
+    "host.alloc-conf": "a key that PyTorch's source does not have",
+    "memory.recovery-action": "the driver asks for it",
+    "pcie.full-width": "the GPU tells of both widths",
+    "serving.engine-runs-gpu": "what an engine runs on is in models.yaml",
+    "serving.precision": "the engine has no such precision",
+    "torch.has-gpu-code": "the build itself says for which GPUs it has code",
+    "xid.none-serious": "a code that no row knows",
+}
+"""Rules that fail a host by what is on it, not by a figure of a table: all others warn where their row is unsure."""
+
+
+def doubted(value: Any) -> Any:
+    """A table of which nothing was verified."""
+    if isinstance(value, Row):
+        return dataclasses.replace(value, status="unverified")
+    return tuple(map(doubted, value)) if isinstance(value, tuple) else value
+
+
+def test_a_row_that_is_not_verified_fails_no_host() -> None:
+    tables = Tables.load()
+    names = {field.name for field in dataclasses.fields(Tables)}
+    unsure = dataclasses.replace(tables, **{name: doubted(getattr(tables, name)) for name in names})
+    failing = set()
+    for case in cases():
+        rule = rule_named(case.rule)
+        if case.verdict != "fail" or "compat.yaml" not in rule.source:
+            continue
+        if any(found.verdict == "fail" for found in case.findings(rule, unsure)):
+            failing.add(rule.id)
+    assert failing == set(NOT_BY_A_ROW)
 
 
 @pytest.mark.parametrize(

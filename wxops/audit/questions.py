@@ -91,6 +91,12 @@ def driver_upgrade(known: Knowledge, host: HostRecord, at_least: Version) -> str
     return f"upgrade the driver to {to} or later ({kept_up}), then reboot"
 
 
+def safe_container_toolkit(known: Knowledge) -> tuple[Version, bool] | None:
+    """The first container toolkit that no container can break out of, and whether that is certain."""
+    rows = [(row.fixed, row.certain) for row in known.tables.container_toolkit if row.fixed]
+    return max(rows, key=lambda row: row[0], default=None)
+
+
 def published(torch: Version) -> bool:
     """Whether PyTorch's own project built it: 2.13.0+cu130; NVIDIA's builds are 2.9.0a0+50eac811a6.nv25.09."""
     return bool(PUBLISHED.fullmatch(torch.text))

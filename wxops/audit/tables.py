@@ -84,6 +84,13 @@ class Cudnn(Row):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FirstCudnn(Row):
+    """The first release for a CUDA major."""
+
+    version: Version
+
+
+@dataclass(frozen=True, kw_only=True)
 class TorchBuild:
     """One official build of a PyTorch release, and the libraries that it was built with."""
 
@@ -187,7 +194,15 @@ class AmdModule(Row):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForwardCompat:
+class ToolkitRule(Row):
+    """A fault of the container toolkit. fixed: the first release without it, None where none is named."""
+
+    id: str
+    fixed: Version | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForwardCompat(Row):
     """Which cuda-compat packages work over which driver branches. rows: by package; C, NA or X for each column."""
 
     source: str
@@ -233,13 +248,14 @@ class Tables:
     bundled_drivers: tuple[BundledDriver, ...]
     architectures: tuple[Architecture, ...]
     cudnn: tuple[Cudnn, ...]
-    first_cudnn_of_cuda13: Version
+    first_cudnn_of_cuda13: FirstCudnn
     torch: tuple[TorchRelease, ...]
     torch_code: tuple[TorchCode, ...]
     torch_code_aarch64: tuple[TorchCode, ...]
     features: tuple[Feature, ...]
     driver_branches: tuple[DriverBranch, ...]
     forward_compat: ForwardCompat
+    container_toolkit: tuple[ToolkitRule, ...]
     xids: tuple[Xid, ...]
     nvml_errors: tuple[NvmlError, ...]
     replays_per_minute: float
@@ -261,13 +277,14 @@ PLACES = {
     "bundled_drivers": "cuda_toolkit_bundled_driver.rows",
     "architectures": "architectures.rows",
     "cudnn": "cudnn.rows",
-    "first_cudnn_of_cuda13": "cudnn.first_cuda13.version",
+    "first_cudnn_of_cuda13": "cudnn.first_cuda13",
     "torch": "pytorch.rows",
     "torch_code": "pytorch.arch_lists.rows",
     "torch_code_aarch64": "pytorch.arch_lists.aarch64_rows",
     "features": "features_by_cc.rows",
     "driver_branches": "driver_branches.rows",
     "forward_compat": "forward_compat",
+    "container_toolkit": "container_toolkit.rules",
     "xids": "xid.rows",
     "nvml_errors": "nvml_errors.rows",
     "replays_per_minute": "pcie.replays_per_minute",
@@ -319,7 +336,7 @@ def _with_status(raw: Mapping[str, Any], keys: list[str], path: Path) -> Any:
         here = here[key]
     if isinstance(here, list):
         return [{"status": status, **cast(dict[str, Any], row)} if isinstance(row, dict) else row for row in here]
-    return here
+    return {"status": status, **here} if isinstance(here, dict) else here
 
 
 def last_day(text: str) -> date:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from wxops.audit.gpu import Gpu, Mode, NvidiaDriver
 from wxops.audit.knowledge import Knowledge
-from wxops.audit.questions import PREFERRED, compute_capabilities, driver_of, last_branch
+from wxops.audit.questions import PREFERRED, compute_capabilities, driver_of, last_branch, safe_container_toolkit
 from wxops.audit.reading import Reading, unknown
 from wxops.audit.record import HostRecord, KernelModule
 from wxops.audit.software import ContainerRuntime, Library, Toolkit, Torch
@@ -22,8 +22,6 @@ from wxops.audit.versions import Version, version
 from wxops.errors import InputError
 
 Apply = Callable[[HostRecord], HostRecord]
-CONTAINER_TOOLKIT = "1.17.8"
-"""The first release without CVE-2025-23266 (compat.yaml: container_toolkit)."""
 NEWEST_TORCHES = 2
 ORDER = ("openssl", "driver", "fabric manager", "cuda-compat", "toolkit", "cudnn", "container toolkit", "CDI", "torch")
 """In which order upgrades are made: what others stand on comes first."""
@@ -72,7 +70,7 @@ def slots(host: HostRecord, known: Knowledge, targets: Mapping[str, str]) -> Ite
     if copies or "cudnn" in targets:
         cudnn = _open(targets, "cudnn", copies[0].version if copies else "")
         yield _slot(host, "cudnn", cudnn, _cudnn(host, known, copies, cudnn))
-    yield Slot(tuple(_container_toolkit(host)))
+    yield Slot(tuple(_container_toolkit(host, known)))
     yield Slot(tuple(_cdi(host)))
     for torch in torches:
         release = _open(targets, "torch", torch.version)
@@ -320,15 +318,20 @@ def _with_own_libraries(host: HostRecord, torch: Torch) -> HostRecord:
 # Containers
 
 
-def _container_toolkit(host: HostRecord) -> Iterator[Upgrade]:
+def _container_toolkit(host: HostRecord, known: Knowledge) -> Iterator[Upgrade]:
+    found = safe_container_toolkit(known)
+    if found is None:
+        return
+    safe = found[0]
+
     def install(host: HostRecord) -> HostRecord:
-        return _with_runtime(host, toolkit=CONTAINER_TOOLKIT, nvidia_runtime=True)
+        return _with_runtime(host, toolkit=str(safe), nvidia_runtime=True)
 
     runtime = host.runtime.value
     now = version(runtime.toolkit) if runtime else None
-    if runtime and (now is None or now < Version(CONTAINER_TOOLKIT) or not runtime.nvidia_runtime):
+    if runtime and (now is None or now < safe or not runtime.nvidia_runtime):
         how = "nvidia_container_toolkit_version in group_vars (its default will do) and `wxops provision`"
-        after = f"{CONTAINER_TOOLKIT} or later"
+        after = f"{safe} or later"
         yield Upgrade("container toolkit", "NVIDIA container toolkit", runtime.toolkit, after, how, install)
 
 

@@ -15,14 +15,13 @@ from wxops.audit.questions import (
     driver_of,
     driver_upgrade,
     released_with,
+    safe_container_toolkit,
 )
 from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
 from wxops.audit.software import ContainerRuntime, Image, ImageToDeploy
 from wxops.audit.subjects import NO_ANSWER, NO_GPU, missing, nvidia_cards
-from wxops.audit.versions import Version, version
-
-SAFE_TOOLKIT = Version("1.17.8")
+from wxops.audit.versions import version
 
 
 def runtime_of(host: HostRecord) -> ContainerRuntime | Judgement:
@@ -57,11 +56,13 @@ def toolkit_safe(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         yield skipped("container toolkit", "it is not installed")
     elif (found := version(runtime.toolkit)) is None:
         yield undetermined("container toolkit", f"version {runtime.toolkit!r} is no number")
-    elif found < SAFE_TOOLKIT:
-        fix = f"upgrade nvidia-container-toolkit to {SAFE_TOOLKIT} or later, then restart {engine_of(runtime)}"
-        yield failed("container toolkit", f"{found}: CVE-2025-23266, fixed in {SAFE_TOOLKIT}", fix)
+    elif (row := safe_container_toolkit(known)) is None:
+        yield undetermined("container toolkit", f"the table of {known.tables.collected} names no safe release")
+    elif found < row[0]:
+        fix = f"upgrade nvidia-container-toolkit to {row[0]} or later, then restart {engine_of(runtime)}"
+        yield failed("container toolkit", f"{found}: CVE-2025-23266, fixed in {row[0]}", fix, row[1])
     else:
-        yield passed("container toolkit", f"{found}, CVE-2025-23266 is fixed since {SAFE_TOOLKIT}")
+        yield passed("container toolkit", f"{found}, CVE-2025-23266 is fixed since {row[0]}")
 
 
 @rule(

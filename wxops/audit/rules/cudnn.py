@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from wxops.audit.finding import Judgement, failed, passed, skipped, undetermined, warned
 from wxops.audit.knowledge import Knowledge
-from wxops.audit.questions import compute_capabilities, driver_of, driver_upgrade, published, torch_build
+from wxops.audit.questions import compute_capabilities, driver_of, driver_upgrade, published, torch_build, torch_release
 from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
 from wxops.audit.rules.torch import named as torch_named
@@ -35,11 +35,11 @@ def named(library: Library) -> str:
 
 
 def rows_for(known: Knowledge, cudnn: Version) -> tuple[list[Cudnn], bool]:
-    """The release's row, else those of the releases before and after it, and whether it is just that release's."""
+    """The release's row, else those of the releases before and after it, and whether it is its own and verified."""
     release = Version(cudnn.first(3))
     exact = [row for row in known.tables.cudnn if release in (row.version, *row.also)]
     if exact:
-        return exact, True
+        return exact, all(row.certain for row in exact)
     before = max((row for row in known.tables.cudnn if row.version < cudnn), key=lambda row: row.version, default=None)
     after = min((row for row in known.tables.cudnn if row.version > cudnn), key=lambda row: row.version, default=None)
     return [row for row in (before, after) if row], False
@@ -68,9 +68,10 @@ def supports_cuda(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         first = known.tables.first_cudnn_of_cuda13
         if not library.cuda_major:
             yield skipped(named(library), "its file does not say for which CUDA it was built")
-        elif library.cuda_major == 13 and cudnn < first:
-            evidence = f"built for CUDA 13, which cuDNN has since {first}"
-            yield failed(named(library), evidence, f"install cuDNN {first} or later for CUDA 13")
+        elif library.cuda_major == 13 and cudnn < first.version:
+            evidence = f"built for CUDA 13, which cuDNN has since {first.version}"
+            fix = f"install cuDNN {first.version} or later for CUDA 13"
+            yield failed(named(library), evidence, fix, first.certain)
         elif library.cuda_major in majors or library.cuda_major == 13:
             yield passed(
                 named(library),
@@ -215,7 +216,8 @@ def as_built(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
             evidence = f"loads {loads}, built with {build.cudnn}"
             fix = f"in {where(torch)}: pip install nvidia-cudnn-cu{cuda.major}=={build.cudnn}"
             refused = loads.major != build.cudnn.major or loads.minor < build.cudnn.minor
-            yield (failed if refused else warned)(subject, evidence, fix)
+            release = torch_release(known, number)
+            yield failed(subject, evidence, fix, certain=refused and release is not None and release.certain)
     if not host.torches.known:
         yield missing("cuDNN of PyTorch", host.torches, "which PyTorch are installed")
     elif not host.torches.value:

@@ -68,8 +68,8 @@ def driver_runs(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         elif driver < floor.min_driver_linux:
             fix = driver_upgrade(known, host, floor.min_driver_linux)
             evidence = f"driver {driver}, CUDA {cuda.major} needs {floor.min_driver_linux} or later"
-            judge = failed if toolkit.in_use else warned
-            yield judge(named(toolkit), evidence + ("" if toolkit.in_use else "; it is not in use"), fix)
+            evidence += "" if toolkit.in_use else "; it is not in use"
+            yield failed(named(toolkit), evidence, fix, certain=toolkit.in_use and floor.certain)
         else:
             yield passed(named(toolkit), f"driver {driver}, CUDA {cuda.major} needs {floor.min_driver_linux} or later")
 
@@ -198,14 +198,15 @@ def _compat(host: HostRecord, known: Knowledge, library: Library, driver: Versio
         each.where for each in host.settings.value or () if each.name == "LD_LIBRARY_PATH" and directory in each.value
     ]
     where = f"in LD_LIBRARY_PATH of {', '.join(used)}" if used else "in no LD_LIBRARY_PATH that was seen"
-    judge = failed if used else warned
+    table = known.tables.forward_compat
+    certain = bool(used) and table.certain
     geforce = [gpu.name.value for gpu in host.gpus if gpu.name.value and "GeForce" in gpu.name.value]
     if theirs <= driver:
         evidence = f"its libcuda {theirs} is not newer than driver {driver}; {where}"
-        return judge(subject, evidence, "remove the cuda-compat package")
+        return failed(subject, evidence, "remove the cuda-compat package", certain)
     if geforce:
-        return judge(subject, f"{geforce[0]} has no forward compatibility; {where}", "remove the cuda-compat package")
-    table = known.tables.forward_compat
+        evidence = f"{geforce[0]} has no forward compatibility; {where}"
+        return failed(subject, evidence, "remove the cuda-compat package", certain)
     columns = [Version(each).major for each in table.driver_columns]
     native = next(
         (cuda for branch, cuda in table.driver_native_cuda.items() if Version(branch).major == theirs.major), None
@@ -217,5 +218,5 @@ def _compat(host: HostRecord, known: Knowledge, library: Library, driver: Versio
         )
     if driver.major not in columns or row[columns.index(driver.major)] == "X":
         evidence = f"libcuda {theirs} over driver {driver} is not a pair that NVIDIA supports; {where}"
-        return judge(subject, evidence, driver_upgrade(known, host, theirs))
+        return failed(subject, evidence, driver_upgrade(known, host, theirs), certain)
     return passed(subject, f"libcuda {theirs} over driver {driver} is supported")

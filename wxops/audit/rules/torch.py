@@ -83,7 +83,7 @@ def driver_runs(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
             yield undetermined(named(torch), f"CUDA {torch.cuda} is not in the table of {known.tables.collected}")
         elif driver < floor.min_driver_linux:
             evidence = f"driver {driver}, CUDA {torch.cuda} needs {floor.min_driver_linux} or later"
-            yield failed(named(torch), evidence, driver_upgrade(known, host, floor.min_driver_linux))
+            yield failed(named(torch), evidence, driver_upgrade(known, host, floor.min_driver_linux), floor.certain)
         else:
             yield passed(named(torch), f"driver {driver}, CUDA {torch.cuda} needs {floor.min_driver_linux} or later")
 

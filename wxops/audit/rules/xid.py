@@ -66,7 +66,7 @@ def _judge(host: HostRecord, known: Knowledge, xid: Xid) -> Judgement:
         return passed(subject, said)
     if row and row.action == "RESET_GPU" and gpu and gpu.recovery_action.value == "none":  # it was made since
         return warned(subject, f"{said}; the driver asks for no recovery now", f"watch it; if it comes again, {fix}")
-    return (failed if verdict == "fail" else warned)(subject, said, fix)
+    return failed(subject, said, fix, certain=verdict == "fail" and (row is None or row.certain))
 
 
 def _remapping(subject: str, said: str, gpu: Gpu | None) -> Judgement:
