@@ -41,6 +41,7 @@ NOT_BY_A_ROW = {
     "health.gsp-firmware": "both versions are the GPU's own",
     "host.alloc-conf": "a key that PyTorch's source does not have",
     "memory.recovery-action": "the driver asks for it",
+    "memory.rows-remapped": "the GPU tells of its rows",
     "pcie.full-width": "the GPU tells of both widths",
     "serving.engine-runs-gpu": "what an engine runs on is in models.yaml",
     "serving.precision": "the engine has no such precision",

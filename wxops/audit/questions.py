@@ -91,6 +91,18 @@ def driver_upgrade(known: Knowledge, host: HostRecord, at_least: Version) -> str
     return f"upgrade the driver to {to} or later ({kept_up}), then reboot"
 
 
+def of_kind(name: str, kind: str) -> bool:
+    """Whether a GPU's name has a table's word for it: "NVIDIA H100 80GB HBM3" is an H100, a GH200 is no H200."""
+    return re.search(rf"(?<![A-Za-z0-9]){re.escape(kind)}(?![A-Za-z0-9])", name) is not None
+
+
+def gpus_from(known: Knowledge, cc: Version) -> str:
+    """GPUs of a compute capability or the next one above it, as examples: " (such as L4, L40, L40S)"; "" for none."""
+    rows = [(Version(least), names) for least, names in known.tables.gpus.items() if not names[0].startswith("Jetson")]
+    found = min((row for row in rows if row[0] >= cc), key=lambda row: row[0], default=None)
+    return f" (such as {', '.join(found[1][:3])})" if found else ""
+
+
 def safe_container_toolkit(known: Knowledge) -> tuple[Version, bool] | None:
     """The first container toolkit that no container can break out of, and whether that is certain."""
     rows = [(row.fixed, row.certain) for row in known.tables.container_toolkit if row.fixed]

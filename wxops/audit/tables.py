@@ -130,6 +130,32 @@ class Feature(Row):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mig(Row):
+    """A GPU that can be divided. gpu: a word of its name; min_driver: None where none is named."""
+
+    gpu: str
+    max_instances: int
+    min_driver: Version | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryErrors(Row):
+    """How GPUs mend their memory. gpus: words of their names."""
+
+    gpus: tuple[str, ...]
+    row_remapping: bool
+    retired_pages: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenSSLBranch(Row):
+    """A branch of OpenSSL's own. eol: "" where none is told."""
+
+    branch: Version
+    eol: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DriverBranch(Row):
     """A driver branch. kind: LTSB, PB (production), NFB (new features); eol: a day or a month."""
 
@@ -240,7 +266,10 @@ class AllocConf:
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """All tables. sources: the table's key -> where it stands; collected: when they were read."""
+    """All tables. sources: the table's key -> where it stands; collected: when they were read.
+
+    gpus: names by compute capability.
+    """
 
     collected: date
     sources: Mapping[str, str]
@@ -253,6 +282,10 @@ class Tables:
     torch_code: tuple[TorchCode, ...]
     torch_code_aarch64: tuple[TorchCode, ...]
     features: tuple[Feature, ...]
+    gpus: dict[str, tuple[str, ...]]
+    mig: tuple[Mig, ...]
+    memory_errors: tuple[MemoryErrors, ...]
+    openssl_branches: tuple[OpenSSLBranch, ...]
     driver_branches: tuple[DriverBranch, ...]
     forward_compat: ForwardCompat
     container_toolkit: tuple[ToolkitRule, ...]
@@ -282,6 +315,10 @@ PLACES = {
     "torch_code": "pytorch.arch_lists.rows",
     "torch_code_aarch64": "pytorch.arch_lists.aarch64_rows",
     "features": "features_by_cc.rows",
+    "gpus": "gpus.by_cc",
+    "mig": "mig.rows",
+    "memory_errors": "memory_error_management.rows",
+    "openssl_branches": "openssl_branches.rows",
     "driver_branches": "driver_branches.rows",
     "forward_compat": "forward_compat",
     "container_toolkit": "container_toolkit.rules",
@@ -336,7 +373,7 @@ def _with_status(raw: Mapping[str, Any], keys: list[str], path: Path) -> Any:
         here = here[key]
     if isinstance(here, list):
         return [{"status": status, **cast(dict[str, Any], row)} if isinstance(row, dict) else row for row in here]
-    return {"status": status, **here} if isinstance(here, dict) else here
+    return here
 
 
 def last_day(text: str) -> date:

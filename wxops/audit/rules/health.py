@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from wxops.audit.finding import Judgement, failed, passed, skipped, warned
-from wxops.audit.gpu import Gpu, GpuProcess, Mode
+from wxops.audit.gpu import Gpu, GpuProcess
 from wxops.audit.knowledge import Knowledge
 from wxops.audit.reading import Reading
 from wxops.audit.record import HostRecord
@@ -268,26 +268,6 @@ def one_kind(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         yield warned("GPUs", listed, f"serve with CUDA_VISIBLE_DEVICES={','.join(map(str, kinds[common]))}")
     elif kinds:
         yield passed("GPUs", listed)
-
-
-@rule(
-    "health.mig-settled",
-    area="hardware",
-    severity="warn",
-    title="No change of MIG mode waits for a reset",
-    why="A mode that was asked for but is not in force is a surprise at the next reboot.",
-    source="NVIDIA MIG User Guide, Enable MIG Mode",
-)
-def mig_settled(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
-    def judge(subject: str, gpu: Gpu, mig: Mode) -> Judgement:
-        if mig.current != mig.pending:
-            now, then = ("on", "off") if mig.current else ("off", "on")
-            back = f"nvidia-smi -i {gpu.index} -mig {int(mig.current)}"
-            fix = f"nvidia-smi --gpu-reset -i {gpu.index}, or take it back: {back}"
-            return warned(subject, f"MIG is {now}, and will be {then} after a reset", fix)
-        return passed(subject, "MIG is on" if mig.current else "MIG is off")
-
-    yield from each_gpu(host, lambda gpu: gpu.mig, "MIG", judge)
 
 
 @rule(

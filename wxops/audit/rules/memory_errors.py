@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from wxops.audit.finding import Judgement, failed, passed, skipped, warned
 from wxops.audit.gpu import Gpu, Mode, RemappedRows, RetiredPages
 from wxops.audit.knowledge import Knowledge
+from wxops.audit.questions import of_kind
+from wxops.audit.reading import Reading, unknown
 from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
 from wxops.audit.subjects import alike, each_gpu, missing, without_gpus
@@ -87,7 +89,7 @@ def sram_threshold(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
     severity="fail",
     title="No row of memory waits to be replaced, and none could not be",
     why="A pending replacement is made by a reset; when a row cannot be replaced any more, the board is used up.",
-    source=f"{MANAGEMENT}; leptonai/gpud#987",
+    source=f"{MANAGEMENT}; leptonai/gpud#987; compat.yaml: memory_error_management",
 )
 def rows_remapped(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
     def judge(subject: str, gpu: Gpu, rows: RemappedRows) -> Judgement:
@@ -98,7 +100,16 @@ def rows_remapped(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
             return failed(subject, f"a row waits to be replaced ({count})", RESET.format(index=gpu.index))
         return passed(subject, count if rows.uncorrectable or rows.correctable else "none")
 
-    yield from each_gpu(host, lambda gpu: gpu.remapped_rows, "replacing rows", judge)
+    yield from each_gpu(host, lambda gpu: _of_kind(gpu, known), "replacing rows", judge)
+
+
+def _of_kind(gpu: Gpu, known: Knowledge) -> Reading[RemappedRows]:
+    """A GPU of a kind that replaces rows and does not tell of them is not one that lacks them."""
+    rows, name = gpu.remapped_rows, gpu.name.value or ""
+    kinds = [kind for row in known.tables.memory_errors if row.row_remapping for kind in row.gpus]
+    if rows.state == "not_supported" and any(of_kind(name, kind) for kind in kinds):
+        return unknown(f"{name} replaces rows, and the driver does not tell of them ({rows.detail})")
+    return rows
 
 
 @rule(

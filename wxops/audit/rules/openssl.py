@@ -11,6 +11,8 @@ from wxops.audit.knowledge import Knowledge
 from wxops.audit.record import HostRecord, OpenSSL, Package
 from wxops.audit.rule import rule
 from wxops.audit.subjects import missing
+from wxops.audit.tables import last_day
+from wxops.audit.versions import version
 
 FRESH = timedelta(days=14)  # apt's own timer fetches each day; two weeks are a host on which that is off
 
@@ -83,3 +85,32 @@ def restarted(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         yield skipped("OpenSSL", "it is not from a package")
     else:
         yield passed("OpenSSL", "no program uses an old one")
+
+
+@rule(
+    "openssl.branch-alive",
+    area="host",
+    severity="warn",
+    title="An OpenSSL that was built by hand is of a branch that is kept up",
+    why="A distribution mends old branches itself; for one that is not from a package only OpenSSL's own end counts.",
+    source="compat.yaml: openssl_branches",
+)
+def branch_alive(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
+    if not host.openssl.known or host.openssl.value is None:
+        yield missing("OpenSSL", host.openssl, "its version")
+        return
+    found = host.openssl.value
+    number = version(found.version.removeprefix("OpenSSL "))
+    if found.packages:
+        yield skipped("OpenSSL", f"{found.version} is a package: its distribution keeps it, see openssl.updated")
+    elif number is None:
+        yield skipped("OpenSSL", "there is none")
+    elif (row := next((row for row in known.tables.openssl_branches if number.starts_with(row.branch)), None)) is None:
+        yield undetermined("OpenSSL", f"{found.version} is of no branch in the table of {known.tables.collected}")
+    elif row.eol and last_day(row.eol) < known.today:
+        evidence = f"{found.version}, not from a package: branch {row.branch} ended {row.eol}"
+        alive = [each for each in known.tables.openssl_branches if each.eol and last_day(each.eol) > known.today]
+        to = f"OpenSSL {alive[-1].branch} (until {alive[-1].eol})" if alive else "a branch that is kept up"
+        yield warned("OpenSSL", evidence, f"use the distribution's package, or build {to}")
+    else:
+        yield passed("OpenSSL", f"{found.version}: branch {row.branch}" + (f", until {row.eol}" if row.eol else ""))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from wxops.audit.finding import Judgement, failed, passed, skipped, undetermined
 from wxops.audit.knowledge import Knowledge
 from wxops.audit.policy import COMPONENTS, Policy, Requirement
-from wxops.audit.questions import driver_cuda, driver_of, driver_upgrade, released_with
+from wxops.audit.questions import driver_cuda, driver_of, driver_upgrade, gpus_from, released_with
 from wxops.audit.reading import Reading
 from wxops.audit.record import HostRecord
 from wxops.audit.rule import Rule
@@ -109,6 +109,10 @@ def of_torches(field: str) -> Callable[[HostRecord, Knowledge], Found]:
 
 
 def compute_capability(host: HostRecord, known: Knowledge) -> Found:
+    def other(asked: Requirement) -> str:
+        least = wanted(asked)
+        return f"use a GPU of compute capability {asked}{gpus_from(known, least) if least else ''}"
+
     for gpu in host.gpus:
         reading: Reading[str] = gpu.compute_capability
         if gpu.lost:
@@ -117,7 +121,7 @@ def compute_capability(host: HostRecord, known: Knowledge) -> Found:
             yield missing(f"GPU {gpu.index}", reading, "its compute capability")
         else:
             name = gpu.name.value or "GPU"
-            yield f"GPU {gpu.index} ({name})", reading.value, lambda asked: f"use a GPU of compute capability {asked}"
+            yield f"GPU {gpu.index} ({name})", reading.value, other
 
 
 def container_toolkit(host: HostRecord, known: Knowledge) -> Found:
@@ -149,7 +153,7 @@ def features(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
                     evidence = (
                         f"compute capability {cc}, {row.feature} starts with {row.min_cc}; {policy.name} asks for it"
                     )
-                    fix = f"use a GPU of compute capability {row.min_cc} or later"
+                    fix = f"use a GPU of compute capability {row.min_cc} or later{gpus_from(known, row.min_cc)}"
                     yield failed(name, evidence, fix, row.certain and asked.certain)
 
 

@@ -9,6 +9,7 @@ from wxops.audit.finding import Judgement, failed, passed, skipped, undetermined
 from wxops.audit.fit import enough, fit, instead, same_gpus
 from wxops.audit.gpu import Gpu
 from wxops.audit.knowledge import Knowledge
+from wxops.audit.questions import gpus_from
 from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
 from wxops.audit.shapes import EngineNeed, catalogue, shape
@@ -87,7 +88,9 @@ def engine_runs_gpu(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
     else:
         wants = f"one of {', '.join(map(str, engine.cc))}" if engine.cc else f"{engine.min_cc} or later"
         able = [each.name for each in catalogue().engines if each.runs_on(cc) and each is not engine]
-        fix = f"serve it with {able[0]}" if able else f"use a GPU of compute capability {wants}"
+        least = min(engine.cc) if engine.cc else engine.min_cc
+        such = gpus_from(known, least) if least else ""
+        fix = f"serve it with {able[0]}" if able else f"use a GPU of compute capability {wants}{such}"
         yield failed(name, f"compute capability {cc}, {engine.name} wants {wants}", fix)
 
 
@@ -119,7 +122,8 @@ def precision(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
             yield passed(subject, f"{engine.name} has it" + (f", from {feature.min_cc} on" if feature else ""))
         elif other and cc >= other.min_cc:
             evidence = f"compute capability {cc}: only the weights, which saves memory and not time ({other.feature})"
-            yield warned(subject, evidence, f"use a GPU of compute capability {feature.min_cc} or later for its speed")
+            such = f"{feature.min_cc} or later{gpus_from(known, feature.min_cc)}"
+            yield warned(subject, evidence, f"use a GPU of compute capability {such} for its speed")
         else:
             able = ", ".join(_precisions(known, engine, cc)) or "none"
             evidence = f"compute capability {cc}, {need.feature} starts with {feature.min_cc}"
