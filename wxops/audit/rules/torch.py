@@ -15,6 +15,7 @@ from wxops.audit.questions import (
     driver_of,
     driver_upgrade,
     published,
+    released_with,
     runs_machine_code,
     torch_build,
     torch_code,
@@ -139,12 +140,9 @@ def _runs_on(host: HostRecord, known: Knowledge, torch: Torch, number: Version, 
     evidence = f"code for {built or 'no GPU'}: nothing for compute capability {cc}{trap}"
     better = build_for(known, number, compute_capabilities(host), driver_of(host), host.system.architecture)
     if better is None:
-        return failed(
-            named(torch),
-            evidence,
-            f"no published PyTorch has code for compute capability {cc}: use another GPU",
-            certain,
-        )
+        newer = released_with(known, cuda) if usable else None
+        fix = f"no published PyTorch has code for compute capability {cc}: use another GPU"
+        return failed(named(torch), evidence, driver_upgrade(known, host, newer) if newer else fix, certain)
     release, build = better
     wanted = number.first(3) if number.starts_with(release.torch) else f"{release.torch}.*"
     index = f"https://download.pytorch.org/whl/cu{build.cuda.major}{build.cuda.minor}"
