@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from wxops.audit.finding import Finding, Verdict
 from wxops.audit.knowledge import Knowledge
 from wxops.audit.record import HostRecord
+from wxops.audit.report import EXIT_FAILED, EXIT_FINE, EXIT_UNKNOWN
 from wxops.audit.rule import rules
+from wxops.audit.tables import Tables
 from wxops.audit.upgrades import FOLLOWS, ORDER, Slot, Upgrade, slots
 from wxops.audit.versions import Version
 from wxops.errors import InputError, nearest
@@ -31,6 +33,14 @@ class HostPlan:
     mended: tuple[Finding, ...] = ()
     remaining: tuple[Finding, ...] = ()
     problem: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """As an audit's of the host after these steps: 2 where something still fails, 3 where it is not known."""
+        left = {finding.verdict for finding in self.remaining}
+        if self.problem or Verdict.FAIL in left:
+            return EXIT_FAILED
+        return EXIT_UNKNOWN if left else EXIT_FINE
 
     @property
     def reboots(self) -> int:
@@ -63,11 +73,26 @@ def targets(told: Sequence[str]) -> dict[str, str]:
         if not equals:
             raise InputError(f"--to {text}: which version?", fix=f"write --to {name}=VERSION")
         try:
-            Version(wanted)
+            release = Version(wanted)
         except ValueError as error:
             raise InputError(f"--to {text}: {error}") from None
+        known = _releases(name)
+        if known and not any(release.starts_with(each) for each in known):
+            listed = ", ".join(map(str, known))
+            raise InputError(f"--to {text}: the tables know no such release", fix=f"known: {listed}")
         found[name] = wanted
     return found
+
+
+def _releases(component: str) -> list[Version]:
+    """Of which there are rows, the newest first; none where the rows are not all that there is (cuDNN)."""
+    tables = Tables.load()
+    found = {
+        "driver": {row.branch for row in tables.driver_branches},
+        "cuda": {Version(row.cuda.first(2)) for row in tables.bundled_drivers},
+        "torch": {row.torch for row in tables.torch},
+    }
+    return sorted(found.get(component, ()), reverse=True)
 
 
 def plan(host: HostRecord, known: Knowledge, wanted: Mapping[str, str]) -> HostPlan:

@@ -61,20 +61,20 @@ def slots(host: HostRecord, known: Knowledge, targets: Mapping[str, str]) -> Ite
     torches = host.torches.value or ((Torch("host", "a new environment", ""),) if "torch" in targets else ())
     yield Slot(tuple(_openssl(host)))
     driver = _open(targets, "driver", str(driver_of(host) or ""))
-    yield _slot(host, "driver", driver, _drivers(host, known, driver))
+    yield _slot(host, targets, "driver", driver, _drivers(host, known, driver))
     yield Slot(tuple(_fabric_manager(host)))
     yield Slot(tuple(_without_compat(host)))
     if used or "cuda" in targets:
         cuda = _open(targets, "cuda", used.version if used else "")
-        yield _slot(host, "cuda", cuda, _toolkits(used or Toolkit("", ""), known, cuda))
+        yield _slot(host, targets, "cuda", cuda, _toolkits(used or Toolkit("", ""), known, cuda))
     if copies or "cudnn" in targets:
         cudnn = _open(targets, "cudnn", copies[0].version if copies else "")
-        yield _slot(host, "cudnn", cudnn, _cudnn(host, known, copies, cudnn))
+        yield _slot(host, targets, "cudnn", cudnn, _cudnn(host, known, copies, cudnn))
     yield Slot(tuple(_container_toolkit(host, known)))
     yield Slot(tuple(_cdi(host)))
     for torch in torches:
         release = _open(targets, "torch", torch.version)
-        yield _slot(host, "torch", release, _torches(known, torch, release))
+        yield _slot(host, targets, "torch", release, _torches(known, torch, release))
 
 
 def _open(targets: Mapping[str, str], name: str, now: str) -> str | None:
@@ -83,8 +83,13 @@ def _open(targets: Mapping[str, str], name: str, now: str) -> str | None:
     return None if target is None or (there and there.starts_with(Version(target))) else target
 
 
-def _slot(host: HostRecord, name: str, target: str | None, found: Iterable[Upgrade]) -> Slot:
-    upgrades = tuple(found)
+def _slot(
+    host: HostRecord, targets: Mapping[str, str], name: str, target: str | None, found: Iterable[Upgrade]
+) -> Slot:
+    """target: what is wanted and is not there. What is wanted and there may change its build, not its version."""
+    upgrades, named = tuple(found), targets.get(name)
+    if named is not None and target is None:
+        upgrades = tuple(each for each in upgrades if Version(each.after).starts_with(Version(named)))
     if target is not None and not upgrades:
         raise InputError(f"{name}={target}: the tables know no such release for this host", where=host.host)
     return Slot(upgrades, wanted=target is not None)
@@ -116,11 +121,12 @@ def _drivers(host: HostRecord, known: Knowledge, target: str | None) -> Iterator
     """A reboot alone, where one is due; the newest of each branch that is kept up and knows the GPUs."""
     if not (host.nvidia or host.nvidia_module or host.pci_of(NVIDIA)):
         return
-    now = driver_of(host)
+    now, limit = driver_of(host), last_branch(known, compute_capabilities(host))
+    dropped = now is not None and limit is not None and now.major > limit[0].major  # then back is the way
     if target is None and host.nvidia is not None:
         yield _reboot(host.nvidia.library_version or str(now or ""))
     for found, why in _driver_versions(host, known, target):
-        if target is not None or now is None or found > now:
+        if target is not None or now is None or found > now or dropped:
             how = f'nvidia_driver_version: "{found}" in group_vars and `wxops provision` ({why})'
             apply = functools.partial(_with_driver, known, str(found))
             yield Upgrade("driver", "driver", str(now or ""), str(found), how, apply, reboot=True)
@@ -170,8 +176,14 @@ def _running(host: HostRecord, driver: str) -> HostRecord:
 
 
 def _rebooted(host: HostRecord) -> HostRecord:
-    """What waits for a reset is done by a reboot: modes that are pending, rows to be remapped, repairs."""
+    """What waits for a reset is done by a reboot: modes that are pending, rows to be remapped, repairs; counts begin
+    anew, and no program runs with an OpenSSL that was replaced."""
+    if found := host.openssl.value:
+        host = replace(host, openssl=Reading(replace(found, restart_needed=Reading(()))))
     return _with_gpus(host, tuple(map(_reset, host.gpus)))
+
+
+MENDED_BY_REBOOT = ("gpu_reset", "node_reboot", "system_reboot", "drain_and_reset", "bus_reset")
 
 
 def _reset(gpu: Gpu) -> Gpu:
@@ -182,10 +194,9 @@ def _reset(gpu: Gpu) -> Gpu:
         mig=_settled(gpu.mig),
         remapped_rows=Reading(replace(rows, pending=False)) if rows else gpu.remapped_rows,
         retired_pages=Reading(replace(pages, pending=Reading(False))) if pages else gpu.retired_pages,
+        ecc_uncorrected_volatile=Reading(0) if gpu.ecc_uncorrected_volatile.value else gpu.ecc_uncorrected_volatile,
         repair_pending=Reading(False) if gpu.repair_pending.known else gpu.repair_pending,
-        recovery_action=Reading("none")
-        if gpu.recovery_action.value in ("gpu_reset", "node_reboot")
-        else gpu.recovery_action,
+        recovery_action=Reading("none") if gpu.recovery_action.value in MENDED_BY_REBOOT else gpu.recovery_action,
     )
 
 
@@ -303,6 +314,7 @@ def _torch(torch: Torch, found: Torch, build: TorchBuild) -> Upgrade:
     plain, _, tag = found.version.partition("+")
     index = "" if build.pypi_default else f" --index-url https://download.pytorch.org/whl/{tag}"
     how = f"pip install torch=={plain}{index}" if torch.place == "host" else f"rebuild {torch.place} with torch {plain}"
+    how = f"in {torch.path}: {how}" if torch.place == "host" else how
     return Upgrade("torch", f"PyTorch in {where}", torch.version, found.version, how, install)
 
 

@@ -250,10 +250,12 @@ def _write(target: str, text: str) -> None:
 def plan(wanted: tuple[str, ...], as_json: bool, **given: Any) -> int:
     """Say which upgrades, in which order, make every rule hold: the smallest set, with reboots marked.
 
-    Nothing is changed. Exits with 2 where something remains that no upgrade mends, 3 where a host did not answer.
+    Nothing is changed. Exits with 2 where something remains that no upgrade mends, 3 where something could not be
+    determined (a host that does not answer, too).
     """
     from wxops.audit.plan import plan as plan_for
     from wxops.audit.plan import targets
+    from wxops.audit.report import EXIT_FAILED, EXIT_UNKNOWN
     from wxops.console import audit_plan
 
     known, aims = _knowledge(given), targets(wanted)
@@ -264,7 +266,8 @@ def plan(wanted: tuple[str, ...], as_json: bool, **given: Any) -> int:
         [audit_plan.as_json(plans, silent)] if as_json else audit_plan.lines(plans, silent, sys.stdout.isatty())
     ):
         click.echo(line)
-    return 2 if any(each.remaining or each.problem for each in plans) else 3 if silent else 0
+    codes = {each.exit_code for each in plans} | ({EXIT_UNKNOWN} if silent else set())
+    return next((code for code in (EXIT_FAILED, EXIT_UNKNOWN) if code in codes), 0)
 
 
 @audit.command()
