@@ -18,7 +18,12 @@ CASES = yaml.safe_load((Path(__file__).parent / "data" / "audit" / "plans.yaml")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["name"]))
 def test_a_plan_is_the_smallest_that_mends(case: dict[str, Any]) -> None:
     record = host(case.get("host", "h100"), case.get("set"))
-    found = plan(record, knowledge(tuple(case.get("policies", ["guide"])), None, TODAY), case.get("to", {}))
+    found = plan(
+        record,
+        knowledge(tuple(case.get("policies", ["guide"])), None, TODAY),
+        case.get("to", {}),
+        case.get("strict", False),
+    )
     assert found.problem == ""
     if "steps" in case:
         assert [[step.component, step.after] for step in found.steps] == case["steps"]

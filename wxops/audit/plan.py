@@ -38,7 +38,7 @@ class HostPlan:
     def exit_code(self) -> int:
         """As an audit's of the host after these steps: 2 where something still fails, 3 where it is not known."""
         left = {finding.verdict for finding in self.remaining}
-        if self.problem or Verdict.FAIL in left:
+        if self.problem or left - {Verdict.UNKNOWN}:
             return EXIT_FAILED
         return EXIT_UNKNOWN if left else EXIT_FINE
 
@@ -95,19 +95,23 @@ def _releases(component: str) -> list[Version]:
     return sorted(found.get(component, ()), reverse=True)
 
 
-def plan(host: HostRecord, known: Knowledge, wanted: Mapping[str, str]) -> HostPlan:
-    """The plan for one host. wanted: component -> version, which it is to have whatever the rules say."""
+def plan(host: HostRecord, known: Knowledge, wanted: Mapping[str, str], strict: bool = False) -> HostPlan:
+    """The plan for one host. wanted: component -> version, which it is to have whatever the rules say.
+
+    strict: warnings are to be mended as failures are.
+    """
+    bad = {Verdict.FAIL, Verdict.WARN} if strict else {Verdict.FAIL}
     before = _found(host, known)
     try:
         there = [slot for slot in slots(host, known, wanted) if slot.upgrades]
     except InputError as error:
         return HostPlan(host.host, problem=error.what)
-    chosen = _with_followers(_cheapest(host, known, there), there)
+    chosen = _with_followers(_cheapest(host, known, there, bad), there)
     after = _found(_after(host, chosen), known)
-    failed = {key for key, finding in before.items() if finding.verdict is Verdict.FAIL}
+    failed = {key for key, finding in before.items() if finding.verdict in bad}
     open_then = {key for key, finding in before.items() if finding.verdict is Verdict.UNKNOWN}
     left = {key: finding for key, finding in after.items()
-            if finding.verdict is Verdict.FAIL or (finding.verdict is Verdict.UNKNOWN and key not in open_then)
+            if finding.verdict in bad or (finding.verdict is Verdict.UNKNOWN and key not in open_then)
             }  # fmt: skip
     mended = tuple(before[key] for key in before if key in failed and key not in left)
     return HostPlan(host.host, chosen, mended, tuple(left.values()))
@@ -118,7 +122,7 @@ def _found(host: HostRecord, known: Knowledge) -> dict[tuple[str, str], Finding]
     return {(found.rule, found.subject): found for rule in rules() for found in rule.findings(host, known)}
 
 
-def _cheapest(host: HostRecord, known: Knowledge, there: Sequence[Slot]) -> tuple[Upgrade, ...]:
+def _cheapest(host: HostRecord, known: Knowledge, there: Sequence[Slot], bad: set[Verdict]) -> tuple[Upgrade, ...]:
     """The set with the lowest price; sets are tried by their size, so that the first that mends all is small."""
     wanted = [slot.upgrades for slot in there if slot.wanted]
     before = _said(host, known)
@@ -129,7 +133,7 @@ def _cheapest(host: HostRecord, known: Knowledge, there: Sequence[Slot]) -> tupl
         smaller = best
         for chosen in _sets(wanted, free, size):
             tried += 1
-            price = _price(host, known, chosen, there)
+            price = _price(host, known, chosen, there, bad)
             if best is None or price < best[0]:
                 best = price, chosen
             if tried >= MOST_SETS:
@@ -168,11 +172,13 @@ def _said(host: HostRecord, known: Knowledge) -> set[Finding]:
     return {finding for rule in rules() for finding in rule.findings(host, known)}
 
 
-def _price(host: HostRecord, known: Knowledge, chosen: tuple[Upgrade, ...], there: Sequence[Slot]) -> _Price:
+def _price(
+    host: HostRecord, known: Knowledge, chosen: tuple[Upgrade, ...], there: Sequence[Slot], bad: set[Verdict]
+) -> _Price:
     found = [finding.verdict for finding in _said(_after(host, chosen), known)]
     reboots = sum(upgrade.reboot for upgrade in chosen)
     rank = sum(slot.upgrades.index(upgrade) for slot in there for upgrade in slot.upgrades if upgrade in chosen)
-    return _Price(found.count(Verdict.FAIL), len(chosen), reboots, found.count(Verdict.WARN), rank)
+    return _Price(sum(verdict in bad for verdict in found), len(chosen), reboots, found.count(Verdict.WARN), rank)
 
 
 def _after(host: HostRecord, chosen: Sequence[Upgrade]) -> HostRecord:

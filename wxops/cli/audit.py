@@ -53,6 +53,7 @@ JUDGE = [
     click.option("--sequences", type=click.IntRange(1), metavar="N", help="Sequences at the same time (16)."),
     click.option("--gpus", type=click.IntRange(1), metavar="N", help="GPUs a replica may take (as many as it needs)."),
 ]  # fmt: skip
+STRICT = click.option("--strict", is_flag=True, help="Warnings count as failures.")
 SHOW = [
     click.option("--json", "as_json", **FILE, help="As JSON; `wxops audit schema` prints its schema."),
     click.option("--junit", **FILE, help="As JUnit's XML."),
@@ -65,7 +66,7 @@ SHOW = [
     ),
     click.option("-v", "--verbose", count=True, help="Show what passed, was skipped or is not supported, too."),
     click.option("-q", "--quiet", is_flag=True, help="Print nothing when there is nothing to act on."),
-    click.option("--strict", is_flag=True, help="Warnings count as failures."),
+    STRICT,
 ]
 
 
@@ -247,7 +248,8 @@ def _write(target: str, text: str) -> None:
 @flags.options(HOSTS, JUDGE)
 @click.option("--to", "wanted", multiple=True, metavar="NAME=VERSION", help="driver, cuda, cudnn or torch; may repeat.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def plan(wanted: tuple[str, ...], as_json: bool, **given: Any) -> int:
+@flags.options([STRICT])
+def plan(wanted: tuple[str, ...], as_json: bool, strict: bool, **given: Any) -> int:
     """Say which upgrades, in which order, make every rule hold: the smallest set, with reboots marked.
 
     Nothing is changed. Exits with 2 where something remains that no upgrade mends, 3 where something could not be
@@ -260,7 +262,7 @@ def plan(wanted: tuple[str, ...], as_json: bool, **given: Any) -> int:
 
     known, aims = _knowledge(given), targets(wanted)
     found = _audit(known, {**given, "deep": False, "environments": ()})
-    plans = [plan_for(host.record, known, aims) for host in found.hosts if host.record is not None]
+    plans = [plan_for(host.record, known, aims, strict) for host in found.hosts if host.record is not None]
     silent = [host for host in found.hosts if host.record is None]
     for line in (
         [audit_plan.as_json(plans, silent)] if as_json else audit_plan.lines(plans, silent, sys.stdout.isatty())
