@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from functools import wraps
 from types import SimpleNamespace
 from typing import Any
 
@@ -118,3 +119,25 @@ async def read(answer: Answer) -> bytes:
 
 def header(answer: Answer, name: str) -> str | None:
     return next((value.decode() for key, value in answer.headers if key == name.encode()), None)
+
+
+def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """A test that is a coroutine."""
+
+    @wraps(test)
+    def run(**arguments: Any) -> None:
+        asyncio.run(asyncio.wait_for(test(**arguments), 20))
+
+    return run
+
+
+async def settle() -> None:
+    """Let all tasks get as far as they can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def over(call: Call) -> None:
+    """The client has its answer, or has left."""
+    for ending in call.endings:
+        ending()

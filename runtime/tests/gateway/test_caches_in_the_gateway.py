@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+from calls import in_loop
 from running import MockEngine, running, settings
-from test_response_cache import in_loop
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 from authority import Authority
+from calls import in_loop
 from grpclib.client import Channel, UnaryStreamMethod
 from grpclib.exceptions import StreamTerminatedError
 from running import LOCAL, MockEngine, Running, running, settings
-from test_response_cache import in_loop
 
 from wxruntime.gateway.center_client import METHOD
 from wxruntime.gateway.center_pb2 import Ask, Piece

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from calls import EVENTS, JSON, Engine, call, event, header, read
+from calls import EVENTS, JSON, Engine, call, event, header, in_loop, over, read
 from pydantic import ValidationError
-from test_response_cache import in_loop, over
 
 from wxruntime.document import DocumentError
 from wxruntime.gateway import config, config_file

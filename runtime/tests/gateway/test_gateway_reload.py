@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import yaml
+from calls import in_loop
 from running import MockEngine, running, settings
-from test_response_cache import in_loop
 
 
 @asynccontextmanager

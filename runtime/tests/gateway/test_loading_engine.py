@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from calls import in_loop
 from running import MockEngine, running, settings
-from test_response_cache import in_loop
 
 
 @pytest.mark.parametrize(("code", "ready"), [("not_ready", 503), ("queue_full", 200)])

@@ -1,51 +1,17 @@
-"""The response cache as clients see it: hits, misses, one flight for all who ask the same, only good answers kept."""
+"""The response cache as clients see it: hits, misses, and only good answers kept, each for who may have it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine
-from functools import wraps
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from calls import Engine, call, events, header, read, whole
+from caches import asked, made
+from calls import Engine, call, events, header, in_loop, read, whole
 
 from wxruntime.gateway.exchange import Answer, Call, Refusal
-from wxruntime.gateway.memory import Memory
-from wxruntime.gateway.recorded import Recorded
-from wxruntime.gateway.response_cache import ResponseCache
-
-
-def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    @wraps(test)
-    def run(**arguments: Any) -> None:
-        asyncio.run(asyncio.wait_for(test(**arguments), 20))
-
-    return run
-
-
-def made(**settings: Any) -> ResponseCache:
-    memory = Memory(settings.pop("limit", 1_000_000))
-    standard: dict[str, Any] = {"entry_bytes": 100_000, "ttl_seconds": 60, "by_client": True}
-    return ResponseCache(memory, **(standard | {"revision": lambda _: "r1"} | settings))
-
-
-async def asked(cache: ResponseCache, engine: Engine, *args: Any, **fields: Any) -> tuple[str | None, bytes]:
-    """What X-Cache and the answer say."""
-    answer = await cache(call(*args, **fields), engine)
-    return header(answer, "x-cache"), await read(answer)
-
-
-async def settle() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-def over(call: Call) -> None:
-    for ending in call.endings:
-        ending()
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -215,184 +181,6 @@ async def test_a_refusal_is_not_kept_either() -> None:
     assert (await asked(cache, engine))[0] == "MISS"
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@in_loop
-async def test_many_who_ask_the_same_at_once_ask_the_engine_once(stream: bool) -> None:
-    cache, engine = made(), Engine()
-    engine.gate.clear()
-    asking = [asyncio.create_task(asked(cache, engine, stream=stream)) for _ in range(50)]
-    await settle()
-    engine.gate.set()
-    answers = await asyncio.gather(*asking)
-    assert len(engine.calls) == 1
-    assert len({said for _, said in answers}) == 1
-    assert sorted(label or "" for label, _ in answers) == ["HIT"] * 49 + ["MISS"]
-    assert cache.saved_tokens["ernie", "output"] == 49 * 2
-
-
-@in_loop
-async def test_who_joins_a_stream_late_gets_all_of_it_from_the_first_event_and_the_rest_as_it_comes() -> None:
-    cache, engine = made(), Engine("a", "b", "c")
-    engine.stepwise = True
-    first = await cache(call(stream=True), engine)
-    for _ in range(3):
-        engine.step.release()
-    await settle()
-    late = await cache(call(stream=True), engine)
-    assert late.stream is not None and header(late, "x-cache") == "HIT"
-    assert await late.stream.__anext__() == b"".join(events("a", "b", "c", usage=False)[:3])
-    engine.step.release()
-    assert await late.stream.__anext__() == events("a", "b", "c")[3]
-    for _ in range(9):
-        engine.step.release()
-    assert await read(first) == b"".join(events("a", "b", "c", usage=False))
-    assert await read(late) == b"".join(events("a", "b", "c", usage=False)[4:])
-
-
-@pytest.mark.parametrize("stream", [False, True])
-@in_loop
-async def test_the_first_one_leaves_and_the_others_get_the_whole_answer(stream: bool) -> None:
-    cache, engine = made(), Engine()
-    engine.gate.clear()
-    leader, follower = call(stream=stream), call(stream=stream)
-
-    async def ask(one: Call) -> bytes:
-        return await read(await cache(one, engine))
-
-    tasks = [asyncio.create_task(ask(one)) for one in (leader, follower)]
-    await settle()
-    tasks[0].cancel()
-    await settle()
-    over(leader)
-    engine.gate.set()
-    assert "好".encode() in await tasks[1]
-    assert len(engine.calls) == 1 and engine.cancelled == 0
-    assert (leader.usage.completion, follower.usage.completion) == (0, 2)  # who is left pays
-    assert (await asked(cache, engine, stream=stream))[0] == "HIT"
-
-
-@pytest.mark.parametrize("begun", [False, True])
-@in_loop
-async def test_when_all_have_left_the_engine_is_told_to_stop(begun: bool) -> None:
-    cache, engine = made(), Engine()
-    engine.stepwise = True
-    if not begun:
-        engine.gate.clear()
-    calls = [call(stream=True), call(stream=True)]
-
-    async def ask(one: Call) -> None:
-        await read(await cache(one, engine))
-
-    tasks = [asyncio.create_task(ask(one)) for one in calls]
-    if begun:
-        engine.step.release()
-    await settle()
-    for task, one in zip(tasks, calls, strict=True):
-        task.cancel()
-        await settle()
-        over(one)
-    await settle()
-    assert engine.cancelled == 1
-    assert cache.memory.used == 0 and not cache._flights
-    engine.stepwise = False
-    engine.gate.set()
-    assert (await asked(cache, engine, stream=True))[0] == "MISS"
-
-
-@in_loop
-async def test_a_stream_that_nobody_began_to_read_is_given_up_when_its_call_ends() -> None:
-    cache, engine = made(), Engine()
-    engine.stepwise = True
-    one = call(stream=True)
-    await cache(one, engine)
-    await settle()
-    over(one)
-    await settle()
-    assert engine.cancelled == 1 and cache.memory.used == 0
-
-
-@in_loop
-async def test_a_failure_is_everybodys_and_the_next_one_asks_again() -> None:
-    cache, engine = made(), Engine()
-    engine.gate.clear()
-    engine.fault = Refusal(502, "upstream", "a replica failed")
-    asking = [asyncio.create_task(asked(cache, engine)) for _ in range(3)]
-    await settle()
-    engine.gate.set()
-    failures = await asyncio.gather(*asking, return_exceptions=True)
-    assert [getattr(failure, "status", None) for failure in failures] == [502, 502, 502]
-    assert len(engine.calls) == 1
-    engine.fault = None
-    assert (await asked(cache, engine))[0] == "MISS"
-
-
-@in_loop
-async def test_a_fault_of_the_gateways_own_hangs_nobody() -> None:
-    cache, engine = made(), Engine()
-    engine.fault = RuntimeError("a bug")
-    failures = await asyncio.gather(*(asked(cache, engine) for _ in range(3)), return_exceptions=True)
-    assert [str(failure) for failure in failures] == ["a bug"] * 3
-    engine.fault = None
-
-    def full(key: bytes, answer: Recorded) -> bool:
-        raise RuntimeError("another bug")
-
-    cache.memory.put = full  # type: ignore[method-assign]
-    for stream in (False, True):
-        assert (await asked(cache, engine, stream=stream))[0] == "MISS"
-
-
-@in_loop
-async def test_a_stream_that_breaks_is_broken_for_everybody_and_says_so() -> None:
-    cache, engine = made(), Engine()
-    engine.breaks = engine.stepwise = True
-    calls = [call(stream=True), call(stream=True)]
-    answers = [await cache(one, engine) for one in calls]
-    for _ in range(9):
-        engine.step.release()
-    for one, answer in zip(calls, answers, strict=True):
-        said = await read(answer)
-        assert b'"error"' in said and said.endswith(b"data: [DONE]\n\n")
-        assert (one.outcome, one.error) == ("broken", "closed")
-
-
-@in_loop
-async def test_an_answer_too_large_to_keep_streams_through_without_being_held() -> None:
-    cache, engine = made(entry_bytes=2000), Engine(*(f"{at} " + "x" * 500 for at in range(2000)))
-    answer = await cache(call(stream=True), engine)
-    said, most = [], 0
-    assert answer.stream is not None
-    async for piece in answer.stream:
-        said.append(piece)
-        await asyncio.sleep(0)
-        most = max(most, sum(map(len, next(iter(cache._flights.values())).events)) if cache._flights else 0)
-    assert b"".join(said) == b"".join(events(*engine.texts, usage=False))
-    assert most < 300_000  # a quarter of a megabyte ahead of its reader
-    assert cache.memory.used == 0
-    assert (await asked(cache, engine, stream=True))[0] == "MISS"
-
-
-@in_loop
-async def test_memory_is_within_its_bound_whatever_is_recorded_at_once() -> None:
-    cache = made(limit=20_000, entry_bytes=15_000)
-    engines = [Engine(*("x" * 200 for _ in range(20))) for _ in range(12)]
-    most = 0
-
-    async def ask(at: int) -> bytes:
-        nonlocal most
-        answer, said = await cache(call(stream=True, seed=at), engines[at]), b""
-        assert answer.stream is not None
-        async for piece in answer.stream:
-            said += piece
-            most = max(most, cache.memory.used)
-            await asyncio.sleep(0)
-        return said
-
-    said = await asyncio.gather(*(ask(at) for at in range(12)))
-    assert set(said) == {b"".join(events(*engines[0].texts, usage=False))}
-    assert 0 < most <= 20_000
-
-
 @in_loop
 async def test_what_a_cache_behind_this_one_says_is_not_passed_on() -> None:
     async def center(call: Call) -> Answer:
@@ -409,32 +197,6 @@ async def test_other_paths_pass_by() -> None:
     cache, engine = made(), Engine()
     answer = await cache(call(route="tokenize"), engine)
     assert header(answer, "x-cache") is None
-
-
-class Neighbour:
-    """A store that two gateways share."""
-
-    def __init__(self) -> None:
-        self.kept: dict[bytes, Recorded] = {}
-
-    async def get(self, slot: bytes) -> Recorded | None:
-        await asyncio.sleep(0)
-        return self.kept.get(slot)
-
-    def put(self, slot: bytes, answer: Recorded) -> None:
-        self.kept[slot] = answer
-
-
-@pytest.mark.parametrize("stream", [False, True])
-@in_loop
-async def test_what_one_gateway_was_told_another_one_knows(stream: bool) -> None:
-    shared = Neighbour()
-    one, other, engine = made(shared=shared), made(shared=shared), Engine()
-    first = await asked(one, engine, stream=stream)
-    again = await asyncio.gather(*(asked(other, engine, stream=stream) for _ in range(3)))
-    assert [label for label, _ in again] == ["HIT"] * 3
-    assert {said for _, said in again} == {first[1]}
-    assert len(engine.calls) == 1
 
 
 @in_loop

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calls import Engine
+from caches import asked, made
+from calls import Engine, in_loop
 from running import MockEngine, running, settings
-from test_response_cache import asked, in_loop, made
 
 from wxruntime.gateway import config
 from wxruntime.gateway.recorded import Recorded

@@ -15,11 +15,10 @@ from typing import Any
 
 import pytest
 import yaml
-from calls import call
+from calls import call, in_loop
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client import CollectorRegistry
 from running import MockEngine, running, settings
-from test_response_cache import in_loop
 
 from wxruntime.document import DocumentError
 from wxruntime.gateway import config_file

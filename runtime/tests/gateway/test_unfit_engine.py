@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from calls import in_loop
 from running import MockEngine, running, settings
-from test_response_cache import in_loop
 
 QUICK: dict[str, Any] = {
     "health": {"interval_seconds": 0.1, "misses": 2},

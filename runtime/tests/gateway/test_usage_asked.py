@@ -7,10 +7,9 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 import pytest
-from calls import call, event, events
+from calls import call, event, events, in_loop
 from hypothesis import given
 from hypothesis import strategies as st
-from test_response_cache import in_loop
 
 from wxruntime.gateway.usage_asked import _without_usage, with_usage
 
