@@ -203,3 +203,13 @@ async def test_an_engine_that_tells_none_answers_as_it_can() -> None:
     answer = await edge(center)(call(), engine)
     assert b"small" in await read(answer) and center.bodies == []
     assert len(engine.calls) == 2
+
+
+@in_loop
+async def test_a_completion_with_echo_is_answered_as_it_is_since_its_prompts_tokens_would_count() -> None:
+    center, engine = Center(), small(*UNSURE)
+    one = call(route="completion", prompt="x", echo=True, logprobs=1)
+    deciding = edge(center)
+    assert b"small" in await read(await deciding(one, engine))
+    assert engine.calls == [one] and center.bodies == []
+    assert deciding.answered == {("edge", "unknown"): 1}

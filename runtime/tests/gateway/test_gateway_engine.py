@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,27 @@ def test_the_real_engine_answers_through_the_gateway(server: Any, gateway: Calla
                 ) as answer:
                     next(answer.iter_bytes())
         until(lambda: "vllm:num_requests_running" in (text := get(f"{url}/metrics").text) and idle(text), "it is idle")
+
+
+def test_a_prompts_own_logprobs_come_through_the_gateway_and_from_its_cache(
+    server: Any, gateway: Callable[..., Gateway]
+) -> None:
+    url = str(server.client.base_url).rstrip("/")
+    running = gateway(models=[{"name": "tiny", "replicas": [{"url": url, "concurrent": 4}]}], cache={})
+    until(running.ready, "a real token has come")
+    evaluation = {"prompt": QUESTION, "echo": True, "logprobs": 1, "max_tokens": 0, "temperature": 0, "model": "tiny"}
+    with running.client() as http:
+        tokens = http.post("/tokenize", json={"model": "tiny", "prompt": QUESTION}).json()["tokens"]
+        answers = [http.post("/v1/completions", json=evaluation) for _ in range(2)]
+        streamed = http.post("/v1/completions", json=evaluation | {"stream": True})
+        refused = http.post("/v1/completions", json=evaluation | {"echo": False})
+    assert [answer.headers["x-cache"] for answer in answers] == ["MISS", "HIT"]
+    told = answers[0].json()["choices"][0]["logprobs"]
+    assert answers[1].json() == answers[0].json() and answers[0].json()["choices"][0]["text"] == QUESTION
+    direct = server.client.post("/v1/completions", json=evaluation).json()["choices"][0]["logprobs"]
+    assert told == direct and len(told["token_logprobs"]) == len(tokens)
+    assert json.dumps(told["tokens"], ensure_ascii=False, separators=(",", ":")) in streamed.text
+    assert (refused.status_code, audited.json()["error"]["param"]) == (400, "max_tokens")
 
 
 def idle(text: str) -> bool:

@@ -16,10 +16,15 @@ Json = dict[str, Any]
 
 
 def with_logprobs(call: Call) -> Call | None:
-    """The call asking for the log-probability of each token; None where that cannot be asked."""
+    """The call asking for the log-probability of each token; None where that cannot be asked.
+
+    With echo it cannot: an engine would tell the prompt's tokens before the answer's, and say nothing of its own.
+    """
     if call.route not in ("chat", "completion"):
         return None
     fields: Json = msgspec.json.decode(call.body)
+    if fields.get("echo"):
+        return None
     wanted = fields.get("logprobs")
     if wanted is not None and wanted is not False:  # the client wants them, too: nothing to ask, nothing to take out
         return call

@@ -81,6 +81,7 @@ class Edge:
         settings = self.settings.policy
         asking = confidence.with_logprobs(call)
         if asking is None or settings.mean_logprob is None:
+            self.answered["edge", "unknown"] += 1
             return await proceed(call)
         local = replace(asking, usage=Usage(), endings=[])
         answer = await proceed(local)

@@ -71,7 +71,8 @@ def _call(what: str, needed: dict[str, Json], streams: bool) -> Json:
                 "type": ["object", "null"],
                 "properties": {"include_usage": {"type": ["boolean", "null"]}},
             },
-            "max_tokens": {"type": ["integer", "null"], "minimum": 1, "maximum": 2**63 - 1},
+            # None for a completion's echo alone; an engine judges.
+            "max_tokens": {"type": ["integer", "null"], "minimum": 0, "maximum": 2**63 - 1},
         }
     body = {"type": "object", "properties": fields, "required": ["model", *needed]}
     content: Json = {"application/json": {"schema": {"type": "object"}}}
