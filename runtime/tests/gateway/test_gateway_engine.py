@@ -66,7 +66,7 @@ def test_a_prompts_own_logprobs_come_through_the_gateway_and_from_its_cache(
     direct = server.client.post("/v1/completions", json=evaluation).json()["choices"][0]["logprobs"]
     assert told == direct and len(told["token_logprobs"]) == len(tokens)
     assert json.dumps(told["tokens"], ensure_ascii=False, separators=(",", ":")) in streamed.text
-    assert (refused.status_code, audited.json()["error"]["param"]) == (400, "max_tokens")
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "max_tokens")
 
 
 def idle(text: str) -> bool:
