@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.unit.audit_cases import host
 from tests.unit.audit_examples import HOSTILE, RECORD, RULE, a_hostile_audit, an_audit, finding, with_silent_host
 from wxops.audit import saved
 from wxops.audit.collect import record_of
@@ -64,6 +65,16 @@ def test_a_lost_gpu_stands_before_an_old_package_and_its_host_before_the_others(
     audit = Audit((HostAudit("gpu1", RECORD, (old, old)), HostAudit("gpu2", RECORD, (lost,))))
     lines = list(audit_table.lines(audit, color=False, whole=False))
     assert [line.split(":")[0] for line in lines if line.startswith("gpu")] == ["gpu2", "gpu1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("amd", "1 x AMD Instinct MI300X, AMD driver 6.12.12"), ("gaudi", "1 x HL-225, Gaudi driver 1.23.0-a1b2c3d")],
+)
+def test_accelerators_of_other_makers_are_named_as_nvidias_are(name: str, told: str) -> None:
+    audit = Audit((HostAudit(name, host(name)),), started="2026-11-30T12:00:00Z")
+    assert told in next(audit_table.lines(audit, color=False, whole=False))
+    assert told.split(", ")[0].removeprefix("1 x ") in audit_html.text(audit)
 
 
 def test_on_a_terminal_a_long_finding_is_broken_and_its_fix_begins_a_line() -> None:

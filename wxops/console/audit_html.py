@@ -12,7 +12,7 @@ from wxops.audit.finding import Finding, Verdict
 from wxops.audit.record import HostRecord
 from wxops.audit.report import Audit, HostAudit
 from wxops.audit.rule import AREAS, Rule, rules
-from wxops.console.audit_table import PROBLEMS, WORDS
+from wxops.console.audit_table import OTHERS, PROBLEMS, WORDS, counted
 from wxops.console.results import printable
 
 PAGE = Path(__file__).parent / "pages" / "audit.html.j2"
@@ -109,14 +109,16 @@ def _facts(record: HostRecord) -> Iterator[tuple[str, str]]:
 
 def _driver(record: HostRecord) -> str:
     if record.nvidia is None:
-        return "none"
+        told = [f"{OTHERS[other.vendor]} {other.driver.value}" for other in record.others if other.driver.value]
+        return ", ".join(told) or "none"
     version, cuda = record.nvidia.driver_version.value, record.nvidia.cuda_version.value
     return f"{version or record.nvidia.error or 'unknown'}{f' (CUDA {cuda})' if cuda else ''}"
 
 
 def _gpus(record: HostRecord) -> str:
+    others = [(other.vendor, gpu.name.value) for other in record.others for gpu in other.gpus.value or ()]
     names = [gpu.name.value or "unknown" for gpu in record.gpus]
-    return ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))
+    return counted([*names, *(name or OTHERS[vendor] for vendor, name in others)])
 
 
 def _toolkits(record: HostRecord) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 
@@ -17,6 +17,7 @@ COLORS = {
 }  # fmt: skip
 WORDS = {verdict: verdict.value.replace("_", " ") for verdict in Verdict}
 PROBLEMS = frozenset({Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN})
+OTHERS = {"amd": "AMD", "gaudi": "Gaudi"}
 INDENT = "  "
 LONGEST = 2000
 """Characters of one of a host's texts; the rest of it is in --json."""
@@ -95,12 +96,19 @@ def _told(host: HostAudit) -> str:
     record = host.record
     if record is None:
         return "no answer" if host.unreachable else "could not be audited"
-    names = [gpu.name.value or "a GPU that does not answer" for gpu in record.gpus]
-    gpus = ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))
     driver = record.nvidia.driver_version.value if record.nvidia else None
-    others = [f"{len(other.gpus.value or ())} x {other.vendor}" for other in record.others]
-    parts = [gpus, *others] if gpus or others else ["no GPU found"]
-    return ", ".join([*filter(None, parts), *([f"driver {driver}"] if driver else []), record.system.os_name])
+    gpus = counted(gpu.name.value or "a GPU that does not answer" for gpu in record.gpus)
+    parts = [gpus, *([f"driver {driver}"] if driver else [])]
+    for other in record.others:
+        parts += [counted(gpu.name.value or OTHERS[other.vendor] for gpu in other.gpus.value or ())]
+        parts += [f"{OTHERS[other.vendor]} driver {other.driver.value}"] if other.driver.value else []
+    return ", ".join([*(filter(None, parts) if any(parts) else ["no GPU found"]), record.system.os_name])
+
+
+def counted(names: Iterable[str]) -> str:
+    """8 x NVIDIA H200, of eight names."""
+    found = list(names)
+    return ", ".join(f"{found.count(name)} x {name}" for name in dict.fromkeys(found))
 
 
 def _counts(findings: list[Finding]) -> str:

@@ -1,4 +1,4 @@
-"""AMD's GPUs: whether the kernel driver and ROCm are a pair that AMD supports."""
+"""AMD's GPUs: whether kernel driver and ROCm are a pair that AMD supports, and what ECC could not correct."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from wxops.audit.finding import Judgement, failed, passed, skipped, undetermined
 from wxops.audit.knowledge import Knowledge
 from wxops.audit.record import HostRecord
 from wxops.audit.rule import rule
-from wxops.audit.subjects import missing
+from wxops.audit.subjects import alike, missing
 from wxops.audit.tables import AmdDriver
 from wxops.audit.versions import Version
 
@@ -62,3 +62,30 @@ def _row(known: Knowledge, module: Version) -> tuple[AmdDriver | None, bool]:
         return None, False  # 6.3.6 is the module of ROCm 6.0: what looks like a release is none
     row = next((each for each in known.tables.amd if wanted.starts_with(each.driver)), None)
     return row, bool(row and row.certain and not by_module)
+
+
+@rule(
+    "amd.no-uncorrected",
+    area="hardware",
+    severity="fail",
+    title="No AMD GPU has memory errors that ECC could not correct",
+    why="An uncorrected error ends the program that meets it; a GPU with many of them is to be replaced.",
+    source="Linux kernel documentation, drm/amdgpu RAS: ras/*_err_count (ue)",
+)
+def no_uncorrected(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
+    found = [gpu for each in host.others if each.vendor == "amd" for gpu in each.gpus.value or ()]
+    if not found:
+        yield skipped("GPUs", "this host has no AMD GPU")
+
+    def judged() -> Iterator[tuple[int, Judgement]]:
+        for gpu in found:
+            count = gpu.ecc_uncorrected
+            if not count.known:
+                yield gpu.index, missing("", count, "the count of uncorrected errors")
+            elif count.value:
+                fix = f"drain and reset it (amd-smi reset --gpureset -g {gpu.index}), or reboot the host"
+                yield gpu.index, failed("", f"{count.value} uncorrected errors", fix)
+            else:
+                yield gpu.index, passed("", "none")
+
+    yield from alike(judged())
