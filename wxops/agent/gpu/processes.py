@@ -84,7 +84,9 @@ class Processes:
         """Why some were not looked into; "" when all were."""
         if self._cut_short:
             return "there was time to look into %d processes only" % len(self.all)
-        return "%d processes may not be looked into" % self._unreadable if self._unreadable else ""
+        if not self._unreadable:
+            return ""
+        return "%d process%s may not be looked into" % (self._unreadable, "" if self._unreadable == 1 else "es")
 
     def leaders(self) -> Iterator[Process]:
         """One process of each container."""
