@@ -77,6 +77,12 @@ def test_accelerators_of_other_makers_are_named_as_nvidias_are(name: str, told: 
     assert told.split(", ")[0].removeprefix("1 x ") in audit_html.text(audit)
 
 
+def test_gpus_behind_a_driver_that_does_not_answer_are_there_all_the_same() -> None:
+    mute = host("h100", {"nvidia": {"library": "", "error": "NVML_ERROR_DRIVER_NOT_LOADED"}})
+    told = next(audit_table.lines(Audit((HostAudit("h100", mute),)), color=False, whole=False))
+    assert told.startswith("h100: 8 x NVIDIA GPU that does not answer, ")
+
+
 def test_on_a_terminal_a_long_finding_is_broken_and_its_fix_begins_a_line() -> None:
     found = finding(Verdict.FAIL, evidence="one thing after the other " * 6, fix="upgrade the driver, then reboot")
     audit = Audit((HostAudit("gpu1", RECORD, (found,)),))

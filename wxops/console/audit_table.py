@@ -9,6 +9,7 @@ import click
 
 from wxops.audit.finding import Finding, Verdict
 from wxops.audit.report import Audit, HostAudit
+from wxops.audit.subjects import nvidia_cards
 from wxops.console.results import printable
 
 COLORS = {
@@ -18,6 +19,7 @@ COLORS = {
 WORDS = {verdict: verdict.value.replace("_", " ") for verdict in Verdict}
 PROBLEMS = frozenset({Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN})
 OTHERS = {"amd": "AMD", "gaudi": "Gaudi"}
+MUTE = "a GPU that does not answer"
 INDENT = "  "
 LONGEST = 2000
 """Characters of one of a host's texts; the rest of it is in --json."""
@@ -97,7 +99,8 @@ def _told(host: HostAudit) -> str:
     if record is None:
         return "no answer" if host.unreachable else "could not be audited"
     driver = record.nvidia.driver_version.value if record.nvidia else None
-    gpus = counted(gpu.name.value or "a GPU that does not answer" for gpu in record.gpus)
+    gpus = counted(gpu.name.value or MUTE for gpu in record.gpus)
+    gpus = gpus or counted([f"NVIDIA {MUTE.removeprefix('a ')}"] * nvidia_cards(record))
     parts = [gpus, *([f"driver {driver}"] if driver else [])]
     for other in record.others:
         parts += [counted(gpu.name.value or OTHERS[other.vendor] for gpu in other.gpus.value or ())]
