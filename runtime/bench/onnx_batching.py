@@ -1,9 +1,9 @@
 """What a batch gains on the emergency engine: tokens per second of an int4 model in 0.3B's shape, alone and together.
 
-    python runtime/bench/onnx_batching.py [DIRECTORY]
+    python runtime/bench/onnx_batching.py [DIRECTORY...]
 
-steps the backend itself, without a server. DIRECTORY has an exported model, or gets one with random weights: speed does
-not depend on them. `table()` is what other benchmarks call.
+steps the backend itself, without a server. A DIRECTORY has an exported model, or gets one with random weights: speed
+does not depend on them. Several take turns, so that what else the machine does meets all alike; medians of ROUNDS.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from wxruntime.backends.base import Backend, Load
@@ -24,6 +25,7 @@ from wxruntime.sampling import Sampling
 
 PROMPT_TOKENS, NEW_TOKENS = 32, 32
 CONCURRENT = (1, 4, 16)
+ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,6 @@ class Rate:
     concurrent: int
     decode: float
     whole: float
-
-
-def table(backend: Backend, concurrent: Sequence[int] = CONCURRENT, repeats: int = 1) -> Iterator[Rate]:
-    """The best of `repeats`, which is the one that others disturbed least."""
-    for count in concurrent:
-        runs = [measure(backend, count) for _ in range(repeats)]
-        yield Rate(count, max(run.decode for run in runs), max(run.whole for run in runs))
 
 
 def measure(backend: Backend, count: int) -> Rate:
@@ -56,6 +51,12 @@ def measure(backend: Backend, count: int) -> Rate:
         if all_read:
             decoded, decode_s = decoded + len(step.tokens), decode_s + time.perf_counter() - before
     return Rate(count, decoded / decode_s, made / (time.perf_counter() - started))
+
+
+def middle(rates: Sequence[Rate]) -> Rate:
+    """Of runs of one kind."""
+    decode, whole = median(rate.decode for rate in rates), median(rate.whole for rate in rates)
+    return Rate(rates[0].concurrent, decode, whole)
 
 
 def random_model(directory: Path, precision: Precision = "int4") -> None:
@@ -77,17 +78,23 @@ def random_model(directory: Path, precision: Precision = "int4") -> None:
 
 
 def main() -> None:
-    directory = Path(sys.argv[1] if len(sys.argv) > 1 else "/tmp/ernie-0.3b-int4")
-    if not directory.exists():
-        random_model(directory)
-    backend = load(Load(directory, context_length=PROMPT_TOKENS + NEW_TOKENS))
-    measure(backend, 1)
-    rates = list(table(backend, repeats=2))
-    print(f"{directory.name}, {PROMPT_TOKENS} tokens read and {NEW_TOKENS} made by each; tokens made per second")
-    print("concurrent   decode  x alone   whole  x alone")
-    for rate in rates:
-        gains = rate.decode / rates[0].decode, rate.whole / rates[0].whole
-        print(f"{rate.concurrent:10} {rate.decode:8.1f} {gains[0]:8.1f} {rate.whole:7.1f} {gains[1]:8.1f}")
+    directories = [Path(each) for each in sys.argv[1:] or ["/tmp/ernie-0.3b-int4"]]
+    for directory in directories:
+        if not directory.exists():
+            random_model(directory)
+    options = [Load(directory, context_length=PROMPT_TOKENS + NEW_TOKENS) for directory in directories]
+    backends = [load(each) for each in options]
+    for backend in backends:
+        measure(backend, 1)
+    runs = [[[measure(backend, count) for backend in backends] for count in CONCURRENT] for _ in range(ROUNDS)]
+    print(f"{PROMPT_TOKENS} tokens read and {NEW_TOKENS} made by each; tokens made per second, medians of {ROUNDS}\n")
+    print("| | concurrent | decode | × alone | whole | × alone |\n|---|---|---|---|---|---|")
+    for at, directory in enumerate(directories):
+        rates = [middle([each[place][at] for each in runs]) for place in range(len(CONCURRENT))]
+        for rate in rates:
+            decode, whole = rate.decode / rates[0].decode, rate.whole / rates[0].whole
+            cells = f"{rate.concurrent} | {rate.decode:.1f} | {decode:.1f} | {rate.whole:.1f} | {whole:.1f}"
+            print(f"| {directory.name} | {cells} |")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def test_the_manifest_says_where_it_came_from(tiny_int4: Path) -> None:
     assert manifest.origin == {"scheme": "onnx-int4", "from": "tiny"}
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "model.onnx.data", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["model.onnx", "model.onnx.data", "batch.onnx.data", "tokenizer.json"])
 def test_one_flipped_bit_is_found_before_anything_is_loaded(tiny_int4: Path, tmp_path: Path, name: str) -> None:
     copy = shutil.copytree(tiny_int4, tmp_path / "copy")
     content = bytearray((copy / name).read_bytes())

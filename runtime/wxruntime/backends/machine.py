@@ -1,4 +1,4 @@
-"""What this process may use of the machine: cores and memory, as the system and its container (a cgroup) allow."""
+"""What this process may use of the machine: cores and memory, as its container (a cgroup) allows, and instructions."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ def free_memory(cgroup: Path = CGROUP, meminfo: Path = Path("/proc/meminfo")) ->
         if limit.isdigit() and used.isdigit():
             free = min(free, max(0, int(limit) - int(used)))
     return free
+
+
+def multiplies_bytes(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this is an x86 with VNNI: sums of four products of bytes in one instruction, exact in 32 bits."""
+    return bool(re.search(r"^flags\s.*\b(avx512_vnni|avx_vnni)\b", _read(cpuinfo), re.MULTILINE))
 
 
 def _read(path: Path) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 from wxruntime.backends.base import Ending, Limits, Load, Sequence, Step, Usage
 from wxruntime.backends.machine import cores, free_memory
 from wxruntime.backends.onnx_draw import Floats, draw, logprob
-from wxruntime.backends.onnx_rows import Rows
+from wxruntime.backends.onnx_rows import BATCH_TOKENS, Rows
 from wxruntime.checkpoint import CheckpointError, read_checkpoint
 from wxruntime.models.verify import Check, Trust
 
@@ -79,9 +79,10 @@ class OnnxBackend:
         self._reading: _Row | None = None
 
     def prove(self) -> None:
-        logits = self._rows.forward(0, [[0]], [1])
-        if not np.isfinite(logits).all():
-            raise CheckpointError("the weights give logits that are not finite")
+        for tokens in (1, min(BATCH_TOKENS, self._rows.capacity)):  # either graph
+            logits = self._rows.forward(0, [[0] * tokens], [tokens])
+            if not np.isfinite(logits).all():
+                raise CheckpointError("the weights give logits that are not finite")
 
     def admit(self, sequences: List[Sequence]) -> None:
         self._waiting.extend(_Row(sequence) for sequence in sequences)

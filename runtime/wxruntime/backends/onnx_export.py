@@ -48,7 +48,8 @@ SHOWN_LINES = 5
 def export_onnx(checkpoint: Path, out: Path, precision: Precision) -> None:
     """Write the model directory `out`, which must not be there, all or nothing.
 
-    fp32 is the checkpoint's weights as they are, int4 has the matrices in 4 bits and reckons with 8-bit activations.
+    fp32 is the checkpoint's weights as they are, int4 has the matrices in 4 bits, and once more in 8 bits for steps of
+    many tokens (onnx_batch.py); either reckons with 8-bit activations.
     Raise CheckpointError for a checkpoint that cannot be exported, and when the builder fails.
     """
     _require_libraries()
@@ -131,9 +132,12 @@ def _build(source: Path, whole: Path, cache: Path, precision: Precision) -> None
 
 def _complete(checkpoint: Path, config: Mapping[str, Any], whole: Path, precision: Precision) -> None:
     """What a model directory needs besides the builder's files."""
+    from wxruntime.backends.onnx_batch import write_batch_graph
     from wxruntime.backends.onnx_graph import keep_last_logits
 
     keep_last_logits(whole / "model.onnx")
+    if precision == "int4":
+        write_batch_graph(checkpoint, whole)
     for name in TRAVELS:
         if (checkpoint / name).is_file():
             shutil.copyfile(checkpoint / name, whole / name)

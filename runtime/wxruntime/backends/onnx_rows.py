@@ -1,4 +1,4 @@
-"""The ONNX Runtime session of an exported model, and the keys and values of the sequences in it, a row for each.
+"""The ONNX Runtime sessions of an exported model, and the keys and values of the sequences in it, a row for each.
 
 A run takes rows next to each other, which may differ in length: GroupQueryAttention reads and writes each row up to its
 own length. Past and present are bound to the same memory, so that a run copies no cache, and a row may come or go
@@ -15,7 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from wxruntime.backends.machine import multiplies_bytes
+
 Floats = npt.NDArray[np.float32]
+
+GRAPH = "model.onnx"
+# An int4 export has another one for steps of many tokens (onnx_batch.py). Its kernels are fast where the CPU multiplies
+# bytes; elsewhere they are slower, or their sums overflow.
+BATCH_GRAPH, BATCH_TOKENS = "batch.onnx", 4
 
 PADDING = 0
 FLOAT_BYTES = 4
@@ -25,16 +32,9 @@ class Rows:
     """`count` rows of `capacity` tokens. Memory is taken from the system as rows are first written."""
 
     def __init__(self, directory: Path, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.enable_mem_pattern = False  # lengths differ from run to run, no plan would be used twice
-        # Threads that spin for each other are fast on an idle machine, and several times slower on a busy one: an
-        # emergency has that.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3  # errors; they are raised as well
-        self._session = onnxruntime.InferenceSession(
-            directory / "model.onnx", options, providers=["CPUExecutionProvider"]
-        )
+        self._session = _session(directory / GRAPH, threads)
+        batch = directory / BATCH_GRAPH
+        self._batch_session = _session(batch, threads) if batch.is_file() and multiplies_bytes() else None
         caches = [each for each in self._session.get_inputs() if each.name.startswith("past_key_values.")]
         self._names = [each.name.removeprefix("past_key_values.") for each in caches]
         self._heads: int = caches[0].shape[1]
@@ -67,7 +67,8 @@ class Rows:
         # The kernel takes lengths from the mask: padding is on the right, in prompts and in what is cached.
         mask = (np.arange(max(lengths))[None, :] < np.asarray(lengths)[:, None]).astype(np.int64)
         logits = np.empty((len(tokens), 1, self.vocab_size), np.float32)
-        binding = self._session.io_binding()
+        session = self._fastest(ids.size)
+        binding = session.io_binding()
         binding.bind_cpu_input("input_ids", ids)
         binding.bind_cpu_input("attention_mask", mask)
         for name, cache in zip(self._names, self._caches, strict=True):
@@ -75,13 +76,27 @@ class Rows:
             binding.bind_input(f"past_key_values.{name}", "cpu", 0, np.float32, part.shape, part.ctypes.data)
             binding.bind_output(f"present.{name}", "cpu", 0, np.float32, part.shape, part.ctypes.data)
         binding.bind_output("logits", "cpu", 0, np.float32, logits.shape, logits.ctypes.data)
-        self._session.run_with_iobinding(binding)
+        session.run_with_iobinding(binding)
         return logits[:, 0]
+
+    def _fastest(self, tokens: int) -> onnxruntime.InferenceSession:
+        return self._session if self._batch_session is None or tokens < BATCH_TOKENS else self._batch_session
 
     def copy(self, source: int, target: int, length: int) -> None:
         """The first `length` tokens of one row to another."""
         for cache in self._caches:
             cache[target, :, :length] = cache[source, :, :length]
+
+
+def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.enable_mem_pattern = False  # lengths differ from run to run, no plan would be used twice
+    # Threads that spin for each other are fast on an idle machine, and several times slower on a busy one: an
+    # emergency has that.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors; they are raised as well
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def _head_size(directory: Path) -> int:

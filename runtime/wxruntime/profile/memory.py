@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wxruntime.profile.engines import PrecisionNeed, engine, number
 from wxruntime.profile.host import Host
@@ -51,6 +51,8 @@ def room(profile: Profile, shape: Shape, precision: Precision, host: Host) -> Ro
     needs = tokens(profile, shape)
     tensor, stages = profile.tensor_parallel, profile.pipeline_parallel
     memory = on_each(shape, precision, needs, tensor=tensor, stages=stages, free=free, kv_bytes=kv_bytes)
+    if profile.engine == "onnx" and precision == "int4":  # every matrix once more in bytes: backends/onnx_batch.py
+        memory = replace(memory, weights=memory.weights + shape.parameters)
     left = max(free - memory.weights, 0.0)
     return Room(precision, memory, needs, int(left / (memory.kv / needs)), not gpus or profile.engine == "onnx")
 
