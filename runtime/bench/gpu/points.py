@@ -10,6 +10,7 @@ VOCABULARY = 103424
 # Sequences at once, tokens in, tokens out.
 SHORT = [(1, 128, 128), (16, 128, 128), (64, 128, 128), (256, 128, 128)]
 LONG = [(1, 1024, 1024), (16, 1024, 1024), (64, 1024, 1024), (256, 1024, 1024)]
+CHECK = "prompt logprobs off"
 
 _random = random.Random(1)
 

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 RUNTIME = HERE.parents[1]
 sys.path.insert(0, str(HERE))
 
-from points import LONG, SHORT, name  # noqa: E402 - beside this file
+from points import CHECK, LONG, SHORT, name  # noqa: E402 - beside this file
 from shapes import Rates, roofline_s  # noqa: E402
 
 # Name: (command, seconds that it takes, seconds after which it is ended). In order of what matters most.
@@ -46,10 +46,13 @@ STAGES: dict[str, tuple[list[str], int, int]] = {
     "generate m": (["peers.py", "generate", "m"], 20, 40),
     "vllm m fp8": (["peers.py", "vllm", "m", "{models}/m0", "--fp8"], 85, 130),
     "rounded s": (["rounded.py", "{models}/s"], 130, 240),
+    "prompt logprobs s": (["prompt_logprobs.py", "s", "{models}/s"], 60, 150),
+    "prompt logprobs mixture": (["prompt_logprobs.py", "mixture", "{models}/mixture"], 30, 120),
 }
 # A stage that needs what another has made.
 NEEDS = {
     "served s": "checkpoint s",
+    "prompt logprobs s": "checkpoint s",
     "served m": "checkpoint m",
     "vllm s": "checkpoint s",
     "vllm m": "config m",
@@ -89,6 +92,8 @@ def run(stage: str, models: str, figures: list[dict[str, Any]], out: Path, left:
 
 def table(figures: list[dict[str, Any]]) -> str:
     """A row for each workload, a column for each engine, a block for each model."""
+    checks = [each for each in figures if each["what"] == CHECK]
+    figures = [each for each in figures if each["what"] != CHECK]
     found = {(each["engine"], each["model"], each["what"]): each for each in figures}
     card = next((each for each in figures if each["engine"] == "card"), None)
     rates = Rates(card["read"], card["bf16"], card["fp8"]) if card else None
@@ -138,6 +143,11 @@ def table(figures: list[dict[str, Any]]) -> str:
                     f"{served['ttft_ms_p50']:.0f} ms, p99 {served['ttft_ms_p99']:.0f} ms, "
                     f"{served['tokens_an_event']:.1f} tokens an event"
                 )
+    for each in checks:
+        off = f"{CHECK} by {each['mean']:.2g} on the average, {each['most']:.2g} at most"
+        lines.append(
+            f"{each['model']}, {each['engine']}: {off}" + (f"; {each['verdict']}" if "verdict" in each else "")
+        )
     return "\n".join(lines)
 
 
