@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from wxruntime import backends
-from wxruntime.backends.auto import Capability, choose
+from wxruntime.backends.auto import choose
 from wxruntime.backends.base import Load
+from wxruntime.backends.gpu_path import Capability
 from wxruntime.backends.transformers import Transformers
 
 DENSE = {"model_type": "ernie4_5", "dtype": "bfloat16", "hidden_act": "silu"}

@@ -13,9 +13,8 @@ from typing import Any
 import torch
 
 from wxruntime.backends.base import Load
+from wxruntime.backends.gpu_path import Capability
 from wxruntime.backends.paged import FAMILY, LEAST_CAPABILITY, unlike
-
-Capability = tuple[int, int]  # of CUDA: (9, 0) is Hopper
 
 
 def pick(options: Load) -> tuple[str, str]:

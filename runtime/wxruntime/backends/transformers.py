@@ -18,6 +18,7 @@ from transformers.generation.continuous_batching.requests import RequestState, R
 from wxruntime.backends import cpu_attention
 from wxruntime.backends.base import Limits, Load, Sequence, Step, Usage
 from wxruntime.backends.drawing import Drawing
+from wxruntime.backends.gpu_path import described, uncapturable
 from wxruntime.backends.machine import cores, free_memory
 from wxruntime.backends.weights import load_weights, pick_device, pick_dtype
 from wxruntime.checkpoint import Checkpoint, CheckpointError, read_checkpoint
@@ -92,14 +93,17 @@ class Transformers:
         tokens = options.kv_tokens
         settings: dict[str, Any] = {page: self._page, "allow_block_sharing": options.prefix_caching}
         if self._gpu:
+            config, dtype = self._model.config, self._model.dtype
+            eager = uncapturable(config, dtype, torch.cuda.get_device_capability(self._model.device))
+            log.info("on the GPU: %s", described(config, dtype, eager, options.compile))
             longest = options.context_length or self._checkpoint.context_length
             settings |= {
                 "max_requests_per_batch": options.max_sequences or GPU_SEQUENCES,
                 "max_batch_tokens": options.max_batch_tokens,
                 "max_blocks_per_request": -(-longest // self._page),
                 "max_memory_percent": options.memory_fraction,
-                "default_compile_level": int(options.compile),
-                "use_cuda_graph": True,
+                "default_compile_level": int(options.compile and not eager),
+                "use_cuda_graph": not eager,
                 "use_async_batching": True,
             }
         else:

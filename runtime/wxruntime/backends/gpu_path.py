@@ -1,0 +1,46 @@
+"""Which way transformers' batching runs a model on a GPU: what a CUDA graph can hold, and a sentence for the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+Capability = tuple[int, int]  # of CUDA: (9, 0) is Hopper
+
+LEAST_GROUPED = (8, 0)  # torch.nn.functional.grouped_mm, from PyTorch 2.10 on
+
+
+def uncapturable(config: Any, dtype: torch.dtype, gpu: Capability) -> str:
+    """Why no CUDA graph can hold a step of this model; empty where one can.
+
+    transformers multiplies the experts of a mixture as groups. Where PyTorch has no product of groups, that is in
+    another type than bfloat16 once it is compiled, and below Ampere, it asks the GPU for their sizes instead and makes
+    one product after another (transformers 5.24, integrations/moe.py), and what waits for the GPU cannot be captured.
+    """
+    if not mixture(config):
+        return ""
+    if dtype != torch.bfloat16:
+        return f"experts in {_name(dtype)} have no product of groups, which bfloat16 has"
+    if gpu < LEAST_GROUPED:
+        return f"compute capability {gpu[0]}.{gpu[1]} has no product of groups for the experts, which 8.0 has"
+    return ""
+
+
+def described(config: Any, dtype: torch.dtype, why_eager: str, compiled: bool) -> str:
+    """One line: what attends, what multiplies the experts, and how steps are launched."""
+    steps = f"steps launched one kernel after another, since {why_eager}" if why_eager else "CUDA graphs"
+    if compiled and not why_eager:
+        steps = "compiled steps in CUDA graphs"
+    parts = [f"attention {config._attn_implementation}"]
+    if mixture(config):
+        parts.append(f"experts {getattr(config, '_experts_implementation', None) or 'one by one'}")
+    return f"{config.model_type} in {_name(dtype)}: {', '.join([*parts, steps])}"
+
+
+def mixture(config: Any) -> bool:
+    return bool(getattr(config, "num_experts", 0) or getattr(config, "moe_num_experts", 0))
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
