@@ -11,6 +11,7 @@ import json
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -45,13 +46,17 @@ def sockets() -> int:
 
 
 async def leave(port: int, chance: random.Random) -> None:
-    """Ask, read a little or nothing, and close without a word; a few stay to the end."""
+    """Ask, read a little or nothing, and close without a word; a few stay to the end, a quarter want a prompt told."""
     stream, patience = chance.random() < 0.7, chance.choice([0, 0, 200, 1000, 4000, 10**6])
     most = 12 if patience == 10**6 else 400
-    asked = {"model": "tiny", "messages": [{"role": "user", "content": ENDLESS_QUESTION}], "max_tokens": most}
-    body = json.dumps(asked | {"stream": stream, "n": chance.choice([1, 1, 2])}).encode()
+    asked: dict[str, Any] = {"messages": [{"role": "user", "content": ENDLESS_QUESTION}]}
+    if told := chance.random() < 0.25:
+        asked = {"prompt": ENDLESS_QUESTION * chance.randrange(1, 200), "echo": True, "logprobs": 2}
+    asked |= {"model": "tiny", "max_tokens": most, "stream": stream, "n": chance.choice([1, 1, 2])}
+    body = json.dumps(asked).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    path = "/v1/completions" if told else "/v1/chat/completions"
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
     await writer.drain()
     if not stream and patience < 10**6:
@@ -99,6 +104,7 @@ def test_clients_that_leave_at_random_leave_nothing_behind(tiny: Path, monkeypat
             assert (len(engine._answers), len(engine._waiting)) == (0, 0)
             assert engine.usage.kv_used == backend.usage().kv_used == 0
             assert not backend._drawing.running and not backend._batch.scheduler.active_requests
+            assert not backend._drawing.scored and not backend._drawing.looks
             server.should_exit = True
             await serving
             monkeypatch.undo()
