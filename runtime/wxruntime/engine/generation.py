@@ -125,6 +125,7 @@ class Generation:
             Answer(index, sequence, AnswerText(tokenizer, stop), self, now, counted, silent)
             for index, sequence in enumerate(sequences)
         ]
+        self._unread = set(range(len(sequences)))  # indices of the answers whose end nobody has read
         self._news: list[Answer] = []
         self._reader: asyncio.Future[None] | None = None
 
@@ -132,6 +133,11 @@ class Generation:
     def usage(self) -> Usage:
         made = sum(answer.completion_tokens for answer in self.answers)
         return Usage(self.prompt_tokens, made, max(answer.cached for answer in self.answers))
+
+    @property
+    def over(self) -> bool:
+        """Whether pieces() has given all there will ever be."""
+        return not self._unread
 
     def cancel(self) -> None:
         """Its sequences leave the batch before the next step. Harmless when it has finished."""
@@ -150,8 +156,7 @@ class Generation:
 
     async def pieces(self) -> AsyncIterator[list[Piece]]:
         """What has become visible since the last time; several tokens together where the reader is slow."""
-        unfinished = set(range(len(self.answers)))
-        while unfinished:
+        while self._unread:
             if not self._news:
                 self._reader = asyncio.get_running_loop().create_future()
                 await self._reader
@@ -166,7 +171,7 @@ class Generation:
                 if piece.reason == "cancelled":
                     raise GenerationFailed("the answer was cancelled")
                 if piece.reason is not None:
-                    unfinished.discard(answer.index)
+                    self._unread.discard(answer.index)
                 pieces.append(piece)
             if pieces:
                 yield pieces

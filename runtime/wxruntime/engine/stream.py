@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from wxruntime.engine.generation import Generation, GenerationFailed, Piece
@@ -42,9 +42,12 @@ def cancelled_on_leave(receive: Receive, generation: Generation) -> Iterator[Non
 
 
 class EventStream(Response):
-    """Chunks, the reason, usage when asked for, [DONE]. A failure on the way is an event too.
+    """Chunks, the reason, usage when asked for, [DONE]. A failure before the first chunk has its own status, one on the
+    way is an event.
 
-    Sent without Starlette's own streaming, which starts a group of tasks an answer and wakes several a chunk.
+    Sent without Starlette's own streaming, which starts a group of tasks an answer and wakes several a chunk. A write
+    costs more than what is written, so the status goes out with the first chunk, when the model has the prompt and does
+    not wait for this process, and the last chunk with all that follows it.
     """
 
     def __init__(self, generation: Generation, reply: Reply, wants_usage: bool) -> None:
@@ -54,9 +57,8 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         generation, chunk = self._generation, self._reply.chunk
         lengths = [0] * len(generation.answers)
+        begun, last = False, b""
         with cancelled_on_leave(receive, generation):
-            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-            last = DONE
             try:
                 async for pieces in generation.pieces():
                     if max(len(piece.prompt) for piece in pieces) > LONG_ECHO:
@@ -65,9 +67,19 @@ class EventStream(Response):
                         body = _written(chunk, pieces, lengths)
                     for piece in pieces:
                         lengths[piece.index] += len(piece.text)
-                    await send({"type": "http.response.body", "body": body, "more_body": True})
+                    if not begun:
+                        begun = True
+                        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+                    if generation.over:
+                        last = body
+                    else:
+                        await send({"type": "http.response.body", "body": body, "more_body": True})
                 if self._wants_usage:
-                    last = self._reply.usage_chunk(generation.usage) + DONE
+                    last += self._reply.usage_chunk(generation.usage)
             except GenerationFailed as error:
-                last = event(ApiError(500, str(error)).body) + DONE
-            await send({"type": "http.response.body", "body": last})
+                failure = ApiError(500, str(error))
+                if not begun:
+                    await JSONResponse(failure.body, failure.status)(scope, receive, send)
+                    return
+                last = event(failure.body)
+            await send({"type": "http.response.body", "body": last + DONE})
