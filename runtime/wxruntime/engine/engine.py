@@ -25,6 +25,9 @@ from wxruntime.sampling import Sampling
 log = logging.getLogger("wxruntime")
 
 STOP_TIMEOUT_S = 5.0
+# Sequences in a message to the backend's process: enough to make its cost small, few enough that the first of a burst
+# are read while its last still arrive.
+ADMIT_TOGETHER = 16
 
 State = Literal["loading", "ready", "failed", "stopped"]
 
@@ -69,6 +72,7 @@ class Engine(asyncio.Protocol):
         self._unpacker = Unpacker()
         self._answers: dict[int, Answer] = {}
         self._waiting: dict[int, Answer] = {}  # those of them that have not begun
+        self._admitted: list[Sequence] = []  # of which the backend's process has not been told
         self._last_id = 0
         self._state: State = "loading"
         self._steps = 0
@@ -140,8 +144,21 @@ class Engine(asyncio.Protocol):
         generation = Generation(sequences, stop, self._tokenizer, self._finish, counted=counted, silent=silent)
         for answer in generation.answers:
             self._answers[answer.sequence.id] = self._waiting[answer.sequence.id] = answer
-        self._tell(Admit(tuple(sequences)))
+        self._admit(sequences)
         return generation
+
+    def _admit(self, sequences: List[Sequence]) -> None:
+        """Requests that came together are told together: a message costs as much time as reading a request does."""
+        if not self._admitted:
+            asyncio.get_running_loop().call_soon(self._tell_admitted)
+        self._admitted += sequences
+        if len(self._admitted) >= ADMIT_TOGETHER:
+            self._tell_admitted()
+
+    def _tell_admitted(self) -> None:
+        if self._admitted:
+            admitted, self._admitted = tuple(self._admitted), []
+            self._write(Admit(admitted))
 
     def progress(self) -> Progress:
         idle = time.monotonic() - self._last_step if self._answers and self._state == "ready" else 0.0
@@ -262,6 +279,10 @@ class Engine(asyncio.Protocol):
         self._on_failure()
 
     def _tell(self, message: Message) -> None:
+        self._tell_admitted()  # what came first: a Drop may be for one of them
+        self._write(message)
+
+    def _write(self, message: Message) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(pack(message))
 
