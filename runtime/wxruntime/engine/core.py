@@ -8,6 +8,7 @@ a sound one.
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import queue
@@ -133,7 +134,15 @@ def main() -> None:
     messages = received(connection)
     start = next(messages)
     assert isinstance(start, Start)
-    core = Core(connection, lambda: backends.load(start.backend, start.options))
+
+    def load() -> Backend:
+        backend = backends.load(start.backend, start.options)
+        # What is here now stays to the end: to look through PyTorch's part for garbage stops the steps for 0.2 s.
+        gc.collect()
+        gc.freeze()
+        return backend
+
+    core = Core(connection, load)
 
     def read() -> None:
         with contextlib.suppress(OSError):

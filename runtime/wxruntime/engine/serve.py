@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import uvicorn
@@ -38,8 +40,11 @@ class Options:
     trust: Trust
 
 
-def run(options: Options) -> None:
-    """Serve until a signal. Raises CheckpointError when the checkpoint cannot be served or fails on the way."""
+def run(options: Options, make_engine: Callable[..., Engine] = Engine) -> None:
+    """Serve until a signal. Raises CheckpointError when the checkpoint cannot be served or fails on the way.
+
+    make_engine: called as Engine is; bench/ has engines that take notes.
+    """
     # Huge files are compared for minutes, and until the server listens there is nothing to end in order. A container's
     # first process needs a handler: the system has no default for it, and it would go on until it is killed.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
@@ -57,7 +62,7 @@ def run(options: Options) -> None:
         server.should_exit = True
 
     start = Start(options.backend, options.load)
-    engine = Engine(start, tokenizer.tokens, metrics, queue_size=options.queue_size, on_failure=exit_soon)
+    engine = make_engine(start, tokenizer.tokens, metrics, queue_size=options.queue_size, on_failure=exit_soon)
     metrics.watch(running=lambda: engine.progress().running, waiting=lambda: engine.progress().waiting)
     service = Service(engine, checkpoint, tokenizer, metrics, names, options.stall_seconds)
     server = uvicorn.Server(
@@ -66,12 +71,16 @@ def run(options: Options) -> None:
             host=options.host,
             port=options.port,
             access_log=False,
+            proxy_headers=False,  # nobody asks for the client's address
             log_config=None,
             timeout_graceful_shutdown=options.drain_seconds,
         )
     )
     # uvicorn drains and then raises the signal again; a service that was told to stop and did has not failed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # What is here now stays to the end: to look through it for garbage would stop all streams for tens of milliseconds.
+    gc.collect()
+    gc.freeze()
     server.run()
     if engine.failure is None:
         return
