@@ -133,7 +133,7 @@ def cells(took: float, heard: list[Heard], alone: float | None) -> tuple[str, fl
         raise Failed(f"made {made} tokens where {MADE * len(heard)} were asked for")
     rate = made / took
     columns = [f"{rate:,.1f}", f"{rate / alone:.1f}" if alone else "1"]
-    for values in ([each.first for each in heard], [each.last for each in heard]):
+    for values in ([each.ttft for each in heard], [each.took for each in heard]):
         columns += [f"{1e3 * stand.quantile(values, share):,.0f}" if values[0] else "-" for share in (0.5, 0.99)]
     return " | ".join(columns), rate
 
@@ -170,7 +170,7 @@ def plain(shape: str, directory: Path) -> None:
     command = [sys.executable, __file__, "--generate", str(directory), str(ROUNDS[shape][0][1])]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     start, memory, *times = json.loads(told.splitlines()[-1])
-    line, _ = cells(sum(times), [Heard(0.0, each, MADE, 1) for each in times], None)
+    line, _ = cells(sum(times), [Heard(0.0, 0.0, each, MADE, 1) for each in times], None)
     print(f"| transformers generate | 1 | {line} | {start:.0f} | {memory:,.0f} |", flush=True)
 
 

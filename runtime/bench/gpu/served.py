@@ -6,54 +6,52 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
-from client import Load, measure
+from client import Load, measure, wait_ready
 from points import SHORT, median, name, tell
-from shapes import CONTEXT
+from watched import AFTER_S, noted
 
 PORT = 18080
-
-
-def wait_ready(process: subprocess.Popen[bytes], seconds: float) -> None:
-    until = time.time() + seconds
-    while time.time() < until:
-        if process.poll() is not None:
-            raise SystemExit(f"the server ended with {process.returncode}")
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/ready", timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.3)
-    raise SystemExit("the server did not become ready")
+RUNS = 5  # of those that take a fraction of a second
 
 
 def main(model: str, directory: Path) -> None:
     tag = f"{model} bf16"
     began = time.perf_counter()
-    command = [sys.executable, "-c", "from wxruntime.cli import main; main()", "engine"]
-    command += ["--model", str(directory), "--backend", "paged", "--port", str(PORT)]
-    command += ["--context-length", str(CONTEXT), "--queue-size", "1024"]
-    process = subprocess.Popen(command, env=os.environ | {"WXRUNTIME_LOG": "warning"})
+    notes, bursts = Path(tempfile.mkdtemp()) / "notes", 0
+    command = [sys.executable, str(Path(__file__).with_name("watched.py")), str(directory), str(PORT)]
+    process = subprocess.Popen(command, env=os.environ | {"WATCHED": str(notes)})
+
+    def burst(*point: int) -> tuple[float, dict[str, float]]:
+        """Seconds, and where they went: first tokens, events, what the server noted."""
+        nonlocal bursts
+        took, heard = measure(Load(PORT, directory.name, *point))
+        assert all(each.tokens == point[2] for each in heard), sorted({each.tokens for each in heard})
+        time.sleep(2 * AFTER_S)
+        bursts += 1
+        firsts = sorted(each.ttft for each in heard)
+        events = sum(each.events for each in heard)
+        return took, {
+            "tok_s": point[0] * point[2] / took,
+            "ttft_ms_p50": 1e3 * firsts[len(firsts) // 2],
+            "ttft_ms_p99": 1e3 * firsts[int(len(firsts) * 0.99)],
+            "tokens_an_event": point[0] * point[2] / events,
+            **noted(notes, bursts).stages(min(each.began for each in heard)),
+            "end_ms": 1e3 * took,
+        }
+
     try:
-        wait_ready(process, 120)
+        wait_ready(process, PORT, 120)
         tell("our server", tag, "start", s=time.perf_counter() - began)
-        asked = directory.name
-        measure(Load(PORT, asked, 32, 128, 16))
-        ttft = median(lambda: measure(Load(PORT, asked, 1, 1024, 1))[0], 5)
-        tell("our server", tag, "1024 -> 1", ms=1e3 * ttft)
+        burst(32, 128, 16)
+        tell("our server", tag, "HTTP", by=noted(notes, bursts).by, cores=len(os.sched_getaffinity(0)))
+        tell("our server", tag, "1024 -> 1", ms=1e3 * median(lambda: burst(1, 1024, 1)[0], 5))
         for point in [*SHORT, (256, 1024, 1024)] if model == "s" else SHORT:
-            batch, _, made = point
-            runs = [measure(Load(PORT, asked, *point)) for _ in range(2 if made < 1024 else 1)]
-            took, heard = min(runs, key=lambda run: run[0])
-            assert all(each.tokens == made for each in heard), sorted({each.tokens for each in heard})
-            firsts = sorted(each.first for each in heard)
-            events = sum(each.events for each in heard)
-            tell("our server", tag, name(point), tok_s=batch * made / took, ttft_ms_p50=1e3 * firsts[batch // 2],
-                 ttft_ms_p99=1e3 * firsts[int(batch * 0.99)], tokens_an_event=batch * made / events)  # fmt: skip
+            runs = [burst(*point) for _ in range(RUNS if model == "s" and point[2] < 1024 else 1)]
+            tell("our server", tag, name(point), **min(runs, key=lambda run: run[0])[1])
     finally:
         process.send_signal(signal.SIGTERM)
         try:

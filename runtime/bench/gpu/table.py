@@ -143,6 +143,13 @@ def table(figures: list[dict[str, Any]]) -> str:
                     f"{served['ttft_ms_p50']:.0f} ms, p99 {served['ttft_ms_p99']:.0f} ms, "
                     f"{served['tokens_an_event']:.1f} tokens an event"
                 )
+                lines.append(
+                    f"  ms from the first request sent: with the engine {served['first_asked_ms']:.1f} to "
+                    f"{served['all_asked_ms']:.1f}, prompts read {served['prompts_read_ms']:.1f} (offline "
+                    f"{offline['prompts_read_ms']:.1f}), last token made {served['last_made_ms']:.1f} (offline "
+                    f"{offline['end_ms']:.1f}), heard {served['last_heard_ms']:.1f}, with the clients "
+                    f"{served['end_ms']:.1f}; a step {served['step_ms']:.3f} (offline {offline['step_ms']:.3f})"
+                )
     for each in checks:
         off = f"{CHECK} by {each['mean']:.2g} on the average, {each['most']:.2g} at most"
         lines.append(
