@@ -160,7 +160,7 @@ def offline(prompts: list[list[int]], made: int) -> dict[str, float]:
         if step.tokens:
             steps.append(time.monotonic())
         if step.started:
-            read = steps[-1]
+            read = time.monotonic()
     ended = 1e3 * (steps[-1] - began)
     return {"prompts_read_ms": 1e3 * (read - began), "last_made_ms": ended, "step_ms": step_ms(steps, read)}
 

@@ -48,7 +48,7 @@ def timed(
         if step.tokens:
             steps.append(time.perf_counter())
         if step.started:
-            read = steps[-1]
+            read = time.perf_counter()
         told += len(step.tokens)
         left -= len(step.finished)
     took = time.perf_counter() - began
