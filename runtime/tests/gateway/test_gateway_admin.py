@@ -135,8 +135,10 @@ def test_what_was_added_and_makes_no_token_gets_no_call(
         assert gateway.replicas()[url] in ("probing", "down")
         refused = gateway.admin("POST", "/admin/replicas/drain", model="m", url=good.url)
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "last_replica")
+        assert gateway.metric("wxops_gateway_breaker_changes_total", replica=url) >= 1
         assert gateway.admin("DELETE", model="m", url=url).status_code == 200
     assert gateway.replicas() == {good.url: "up"}
+    assert url not in get(f"{gateway.probes}/metrics").text, "its counters are gone, too"
 
 
 def test_changes_hold_over_reloads_and_restarts_until_the_file_says_otherwise(

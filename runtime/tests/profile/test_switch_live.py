@@ -70,6 +70,7 @@ class Place:
     def __init__(self, folder: Path, model: Path) -> None:
         self.folder, self.engines, self.model = folder, folder / "engines", model
         self.port = free_port()
+        self.host = ["--here"]
         self.profile = self.write()
         self.socket = folder / "admin.sock"
         admin = {"socket": str(self.socket), "state": str(folder / "state.json")}
@@ -87,7 +88,7 @@ class Place:
 
     def command(self, to: str, *more: str) -> list[str]:
         return [
-            WXRUNTIME, "switch", str(self.profile), "--to", to, "--gateway", str(self.socket), "--here",
+            WXRUNTIME, "switch", str(self.profile), "--to", to, "--gateway", str(self.socket), *self.host,
             "--processes", str(self.engines), "--model", str(self.model), *PATIENCE, *more,
         ]  # fmt: skip
 
@@ -180,8 +181,10 @@ def test_two_replicas_go_over_and_a_switch_that_is_killed_is_finished_by_the_nex
     assert place.switch("bf16").stdout.endswith("nothing to do\n")
 
 
-def test_a_new_replica_that_fails_leaves_the_old_one_serving(place: Place, clients: Callable[[str], Clients]) -> None:
-    assert place.switch("fp32", "--count", "1").returncode == 0
+def test_a_new_replica_that_fails_leaves_the_old_ones_serving_also_one_that_made_room(
+    place: Place, clients: Callable[[str], Clients]
+) -> None:
+    assert place.switch("fp32", "--count", "2").returncode == 0
     asking = clients(place.gateway.url)
     asking.more(CLIENTS)
     place.profile = place.write(arguments={"kv-tokens": "none"})
@@ -190,10 +193,22 @@ def test_a_new_replica_that_fails_leaves_the_old_one_serving(place: Place, clien
     assert "admit ernie-bf16-1: ready, and a token for each gateway: it ended by itself" in failed.stderr
     assert "ernie-bf16-1 was taken away. the others serve on" in failed.stderr
     asking.more(2 * CLIENTS)
+
+    facts = place.folder / "facts.json"
+    facts.write_text(json.dumps({"host": "full", "system": {"memory_available": 1}}))
+    place.host = [f"--host={facts}"]
+    pids = [each["pid"] for each in place.records()]
+    planned = place.switch("bf16", "--check").stdout
+    assert "1. drain ernie-fp32-1" in planned and "3. start ernie-bf16-1" in planned, "one has to make room"
+    failed = place.switch("bf16")
+    assert failed.returncode == 1
+    assert "ernie-bf16-1 was taken away. ernie-fp32-1 is back. the others serve on" in failed.stderr
+    asking.more(2 * CLIENTS)
     asking.stop()
     assert asking.lost == []
-    assert [each["name"] for each in place.records()] == ["ernie-fp32-1"] and place.dtypes() == ["float32"]
-    assert list(place.gateway.replicas().values()) == ["up"]
+    assert [each["name"] for each in place.records()] == ["ernie-fp32-1", "ernie-fp32-2"]
+    assert place.dtypes() == ["float32", "float32"] and [each["pid"] for each in place.records()][1] == pids[1]
+    assert list(place.gateway.replicas().values()) == ["up", "up"]
 
 
 def test_what_cannot_be_is_refused_before_anything_is_begun(place: Place) -> None:

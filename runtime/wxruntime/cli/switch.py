@@ -71,12 +71,14 @@ def switch(file: Path, to: str | None, sockets: tuple[Path, ...], name: str | No
     try:
         profile, launcher, found = _engines(file, models, options)
         gateways = like_those_there(sockets, name or profile.served_names[0])
-        here = found(gateways)
-        urls = [launcher.url(each.name) for each in here]
-        traffic = Traffic(gateways.load(), gateways.elsewhere(urls))
-        planned = prepare(file, models, host, here, traffic, to=to, count=count or 0)  # type: ignore[arg-type]
-        _show(file, planned, here, told)
-        if not only_check:
+        with launcher.alone():
+            here = found(gateways)
+            urls = [launcher.url(each.name) for each in here]
+            traffic = Traffic(gateways.load(), gateways.elsewhere(urls))
+            planned = prepare(file, models, host, here, traffic, to=to, count=count or 0)  # type: ignore[arg-type]
+            _show(file, planned, here, told)
+            if only_check:
+                return
             patience = Patience(ready_seconds, token_seconds, drain_seconds)
             Rolling(launcher, gateways, patience, click.echo).carry_out(planned.steps)
             click.echo(f"all serve in {planned.to}" if planned.steps else "nothing to do")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,14 +69,22 @@ class Containers:
     ports: Sequence[int]
     address: str = "127.0.0.1"
 
+    def alone(self) -> AbstractContextManager[None]:
+        """Docker gives a name once: of two switches at once the second fails at its first new container."""
+        return nullcontext()
+
     # -- what is there
 
     def found(self) -> list[Container]:
         """Those that were deployed, and those that took their places, in the order in which they were made."""
-        listed = self._asked("GET", "/containers/json?all=1").body
+        listed = [each for each in self._asked("GET", "/containers/json?all=1").body if self._ours(each)]
         inspected = [self._asked("GET", f"/containers/{each['Id']}/json").body for each in listed]
         ours = [each for each in map(self._container, inspected) if each is not None]
         return sorted(ours, key=lambda each: str(each.told["Created"]))
+
+    def _ours(self, listed: Mapping[str, Any]) -> bool:
+        names = {each.removeprefix("/") for each in listed.get("Names") or ()}
+        return bool(names & set(self.names)) or (listed.get("Labels") or {}).get(SERVICE) in self.names
 
     def _container(self, told: Mapping[str, Any]) -> Container | None:
         name = told["Name"].removeprefix("/")
@@ -101,9 +110,15 @@ class Containers:
     # -- rolling.Launcher
 
     def start(self, replica: Replica) -> None:
-        if all(each.name != replica.name for each in self.found()):
+        made = all(each.name != replica.name for each in self.found())
+        if made:
             self._create(replica)
-        self._asked("POST", f"/containers/{quote(replica.name)}/start")
+        try:
+            self._asked("POST", f"/containers/{quote(replica.name)}/start")
+        except LauncherError:
+            if made:
+                self._asked("DELETE", f"/containers/{quote(replica.name)}?v=1")
+            raise
 
     def fault(self, name: str) -> str | None:
         """By its health check, which asks it itself; one without is ready for the gateway's question once it runs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -10,8 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from http.client import HTTPException
 from pathlib import Path
@@ -30,11 +31,16 @@ MARK = "WXRUNTIME_REPLICA"
 
 @dataclass(frozen=True)
 class Record:
-    """One engine. born: when its process began, in ticks since the machine did: with pid it names that one for ever."""
+    """One engine. argv, environment: with which it is started, also again, whatever the profile says by then.
+
+    born: when its process began, in ticks since the machine did: with pid it names that one for ever.
+    """
 
     name: str
     precision: Precision
     port: int
+    argv: Sequence[str]
+    environment: Mapping[str, str]
     replaces: str | None = None
     pid: int | None = None
     born: int | None = None
@@ -54,6 +60,17 @@ class Processes:
     address: str = "127.0.0.1"
     stop_s: float = 60.0
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Raises LauncherError while another switch is under way in the directory."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LauncherError(f"another switch is under way in {self.directory}") from None
+            yield
+
     # -- what is there
 
     def found(self) -> list[Record]:
@@ -71,25 +88,25 @@ class Processes:
 
     def start(self, replica: Replica) -> None:
         path = self._path(replica.name)
-        if path.exists():
+        known = path.exists()
+        if known:
             record = self._read(path)
             if self._pid(record) is not None:
                 return
         else:
-            record = Record(replica.name, replica.precision, self._free_port(), replica.replaces)
-        command = self.command(record.precision, record.port)
-        program = shutil.which(command.entrypoint[0]) or str(Path(sys.executable).with_name(command.entrypoint[0]))
-        self.directory.mkdir(parents=True, exist_ok=True)
+            record = self._new(replica)
         self._write(replace(record, pid=None, born=None))  # first: one that is killed now leaves no unknown engine
         try:
             with path.with_suffix(".log").open("ab") as log:
                 process = subprocess.Popen(
-                    [program, *command.entrypoint[1:], *command.arguments],
+                    record.argv,
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                    env={**os.environ, **command.environment, MARK: str(path)},
+                    env={**os.environ, **record.environment, MARK: str(path)},
                 )  # fmt: skip
         except OSError as error:
-            raise LauncherError(f"{program}: {error.strerror or error}") from None
+            if not known:
+                path.unlink()
+            raise LauncherError(f"{record.argv[0]}: {error.strerror or error}") from None
         self._write(replace(record, pid=process.pid, born=_born(process.pid)))
 
     def fault(self, name: str) -> str | None:
@@ -135,6 +152,14 @@ class Processes:
                 return False
             time.sleep(POLL_S)
         return True
+
+    def _new(self, replica: Replica) -> Record:
+        port = self._free_port()
+        command = self.command(replica.precision, port)
+        first = command.entrypoint[0]
+        program = shutil.which(first) or str(Path(sys.executable).with_name(first))
+        argv = [program, *command.entrypoint[1:], *command.arguments]
+        return Record(replica.name, replica.precision, port, argv, dict(command.environment), replica.replaces)
 
     def _free_port(self) -> int:
         taken = {record.port for record in self.found()}

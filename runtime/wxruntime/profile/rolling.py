@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,11 +47,14 @@ class Rotation(Protocol):
 class Launcher(Protocol):
     """Who runs engines on this host: Docker, or processes. All raise LauncherError."""
 
+    def alone(self) -> AbstractContextManager[None]:
+        """No other switch of these engines begins within."""
+
     def url(self, name: str) -> str:
         """Where the gateways reach it."""
 
     def start(self, replica: Replica) -> None:
-        """Make it, or start it again where it was stopped."""
+        """Make it, or start it again where it was stopped. One that could not be started is not there afterwards."""
 
     def fault(self, name: str) -> str | None:
         """What it lacks to be ready; None when it is."""
@@ -104,8 +108,8 @@ class Rolling:
     def _do(self, step: Step) -> None:
         replica = step.replica
         if isinstance(step, Start):
-            self._started.append(replica)
             self._launcher.start(replica)
+            self._started.append(replica)
         elif isinstance(step, Admit):
             self._admit(replica)
             self._started = [each for each in self._started if each is not replica]
