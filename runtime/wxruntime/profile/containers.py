@@ -211,5 +211,5 @@ class Containers:
 
 
 def _environment(before: Sequence[str], variables: Mapping[str, str]) -> list[str]:
-    kept = [each for each in before if each.partition("=")[0] not in variables]
-    return [*kept, *(f"{name}={value}" for name, value in variables.items())]
+    kept = {name: value for name, _, value in (each.partition("=") for each in before)}
+    return [f"{name}={value}" for name, value in {**kept, **variables}.items()]
