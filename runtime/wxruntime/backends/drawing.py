@@ -54,7 +54,8 @@ class Drawing:
         self.checked = False  # whether to look for logits that are not numbers
         self.finite = True
         self.looks: deque[Look] = deque()
-        self.scored: dict[str, int] = {}  # tokens of prompts that were told, or will be with the batches in `looks`
+        # Prompts that are to be told, and how many of their tokens were or will be with the batches in `looks`.
+        self.scored: dict[str, int] = {}
 
     def check_kwargs(self, kwargs: dict[str, Any]) -> None:
         """transformers' own way to say temperatures is not used."""
@@ -89,15 +90,20 @@ class Drawing:
 
     def _prompts(self, requests_in_batch: List[Any]) -> list[tuple[str, int, range]]:
         """Of which prompts this batch reads tokens that are to be told."""
-        found, row = [], 0
+        found: list[tuple[str, int, range]] = []
+        if not self.scored:
+            return found
+        row = 0
         for each in requests_in_batch:
             name, last = each.state.request_id, each.state.position_offset  # counts this batch's tokens already
             first = last - each.query_length
-            if sequence := self.running.get(name):
-                positions = unscored(sequence, self.scored.get(name, 0), first, last)
-                if positions:
+            if name in self.scored:
+                sequence = self.running[name]
+                if positions := unscored(sequence, self.scored[name], first, last):
                     self.scored[name] = positions.stop
                     found.append((name, row + positions.start - first, positions))
+                    if positions.stop == len(sequence.prompt) - 1:
+                        del self.scored[name]
             row += each.query_length
         return found
 
@@ -110,6 +116,11 @@ class Drawing:
             top = sequence.sampling.prompt_logprobs or 0
             told = score(rows, head, vocabulary, following(sequence, positions), top).told()
             look.prompt_logprobs[name] = told
+
+    def admit(self, name: str, sequence: Sequence) -> None:
+        self.running[name] = sequence
+        if sequence.sampling.prompt_logprobs is not None and len(sequence.prompt) > 1:
+            self.scored[name] = 0
 
     def forget(self, name: str) -> None:
         self.running.pop(name, None)

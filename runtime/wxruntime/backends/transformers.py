@@ -215,7 +215,7 @@ class Transformers:
     def admit(self, sequences: List[Sequence]) -> None:
         for sequence in sequences:
             name = str(sequence.id)
-            self._drawing.running[name] = sequence
+            self._drawing.admit(name, sequence)
             state = RequestState(
                 request_id=name,
                 initial_tokens=list(sequence.prompt),
