@@ -56,6 +56,27 @@ def test_a_seed_repeats_an_answer_in_any_company(emergency: Server) -> None:
     assert alone[0] != alone[1]
 
 
+def test_a_prompts_own_logprobs_are_told_without_pytorch_in_any_company(emergency: Server) -> None:
+    """An answer known by heart is likelier than the same tokens after another question."""
+
+    def told(question: str, answer: str) -> list[float]:
+        prompt = f"<|begin_of_sentence|>User: {question}\nAssistant: {answer}"
+        asked = {"model": "tiny", "prompt": prompt, "echo": True, "logprobs": 0, "max_tokens": 0}
+        body = emergency.client.post("/v1/completions", json=asked).json()
+        logprobs: list[float] = body["choices"][0]["logprobs"]["token_logprobs"]
+        assert len(logprobs) == body["usage"]["prompt_tokens"] and body["usage"]["completion_tokens"] == 0
+        return logprobs[1:]
+
+    pairs = [LESSONS[0], (LESSONS[1][0], LESSONS[0][1]), LESSONS[2]]
+    alone = [told(*pair) for pair in pairs]
+    with ThreadPoolExecutor(len(pairs)) as clients:
+        together = list(clients.map(lambda pair: told(*pair), pairs))
+    for one, other in zip(alone, together, strict=True):
+        assert one == pytest.approx(other, abs=1e-4)
+    right, wrong = (sum(one[len(told(question, "")) :]) for one, (question, _) in zip(alone, pairs[:2], strict=False))
+    assert right > -1 > wrong + 1
+
+
 def test_one_flipped_bit_ends_the_start_with_the_files_name(tiny_int4: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(tiny_int4, tmp_path / "copy")
     content = bytearray((copy / "model.onnx.data").read_bytes())
