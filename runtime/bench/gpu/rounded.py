@@ -1,4 +1,6 @@
-"""Whether vLLM loads what `wxops model quantize` writes, and answers as we say it does: `rounded.py DIRECTORY`.
+"""Whether vLLM loads what `wxops model quantize` writes, and answers as we say it does.
+
+    rounded.py DIRECTORY [PRECISION ...]
 
 DIRECTORY is a checkpoint in bf16. For it and for each precision, the same prompts are scored by our scorer, which makes
 the report of a quantized model, and by vLLM: perplexity, and how often both find the same token likeliest. The bf16 row
@@ -19,6 +21,7 @@ from points import prompt, tell
 
 PROMPTS, TOKENS = 16, 512
 ROUNDED = ("fp8", "int8", "int4")
+ANSWER = "ANSWER "
 
 
 def ours(directory: Path, prompts: list[list[int]]) -> tuple[float, list[list[int]]]:
@@ -51,22 +54,23 @@ def theirs(directory: str, prompts: list[list[int]]) -> tuple[str, float, list[l
     return vllm.__version__, math.exp(loss / (PROMPTS * (TOKENS - 1))), likeliest
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, chosen: list[str]) -> None:
     from wxruntime.models.precision import PRECISIONS
     from wxruntime.models.quantize import quantize
 
     prompts = [prompt(TOKENS) for _ in range(PROMPTS)]
-    for name in ("bf16", *ROUNDED):
+    for name in chosen or ("bf16", *ROUNDED):
         made = directory if name == "bf16" else directory.with_name(f"{directory.name}-{name}")
         if not made.exists():
             quantize(directory, made, PRECISIONS[name], device="cuda")
         perplexity, likeliest = ours(made, prompts)
         asked = json.dumps([str(made), prompts])
         process = subprocess.run([sys.executable, __file__, "--vllm"], input=asked, text=True, stdout=subprocess.PIPE)
-        if process.returncode:
+        told = [line for line in process.stdout.splitlines() if line.startswith(ANSWER)]
+        if not told:  # where it has answered, how its process ends is no matter
             tell("vLLM", "rounded", name, failed=process.returncode)
             continue
-        version, their_perplexity, their_likeliest = json.loads(process.stdout.strip().splitlines()[-1])
+        version, their_perplexity, their_likeliest = json.loads(told[0].removeprefix(ANSWER))
         pairs = [pair for rows in zip(likeliest, their_likeliest, strict=True) for pair in zip(*rows, strict=True)]
         same = sum(one == other for one, other in pairs) / len(pairs)
         tell(f"vLLM {version}", "rounded", name, ours=perplexity, theirs=their_perplexity, same=same, tokens=len(pairs))
@@ -74,6 +78,6 @@ def main(directory: Path) -> None:
 
 if __name__ == "__main__":  # vLLM starts this file again in a process of its own
     if sys.argv[1:] == ["--vllm"]:
-        print(json.dumps(theirs(*json.load(sys.stdin))))
+        print(ANSWER + json.dumps(theirs(*json.load(sys.stdin))), flush=True)
     else:
-        main(Path(sys.argv[1]))
+        main(Path(sys.argv[1]), sys.argv[2:])
