@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,11 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_perplexity_and_right_answers_over_the_api_are_those_in_process(tiny: Path, server: Server, text: Path) -> None:
-    here = evaluated(tiny, "--device", "cpu", "--text", text, "--smoke")
+def test_perplexity_and_right_answers_over_the_api_are_those_in_process(
+    tiny: Path, server: Server, text: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(tiny, tmp_path / "tiny")  # beside which the result is kept
+    here = evaluated(copy, "--device", "cpu", "--text", text, "--smoke")
     there = evaluated("--url", str(server.client.base_url), "--text", text, "--smoke")
     assert there["text"]["tokens"] == here["text"]["tokens"] > 2 * 512
     assert there["text"]["perplexity"] == pytest.approx(here["text"]["perplexity"], abs=1e-4)
