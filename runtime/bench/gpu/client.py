@@ -93,7 +93,7 @@ def _some(load: Load, texts: list[list[int]] | list[str], at: float) -> list[Hea
     return asyncio.run(together())
 
 
-def measure(load: Load, prompts: list[str] | None = None) -> tuple[float, list[Heard]]:
+def measure(load: Load, prompts: list[str] | list[list[int]] | None = None) -> tuple[float, list[Heard]]:
     """Seconds from the first sent to the last received, and what each has heard.
 
     The prompts are fresh random ids unless given.
