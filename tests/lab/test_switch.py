@@ -74,17 +74,50 @@ def gateway(host: Host, tmp_path: Path) -> Iterator[tuple[str, Path]]:
     process.wait()
 
 
-def ask(url: str, whole: list[str], broken: list[str], over: threading.Event) -> None:
-    body = {"model": "ernie", "stream": True, "messages": [{"role": "user", "content": QUESTION}], "temperature": 0}
-    while not over.wait(0.05):
-        try:
-            asked = Request(f"{url}/v1/chat/completions", json.dumps(body).encode())
-            with build_opener(ProxyHandler({})).open(asked, timeout=120) as answer:
-                text = answer.read().decode()
-        except OSError as error:
-            broken.append(str(error))
-            continue
-        (whole if text.endswith("data: [DONE]\n\n") and '"error"' not in text else broken).append(text)
+class Clients:
+    """Threads that stream one answer after the other, and keep what came of each."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.whole: list[str] = []
+        self.broken: list[str] = []
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._ask_on) for _ in range(CLIENTS)]
+        for each in self._threads:
+            each.start()
+
+    def more(self) -> None:
+        """Wait until each has had about two more answers."""
+        wanted = len(self.whole) + 2 * CLIENTS
+        while len(self.whole) < wanted and not self.broken:
+            time.sleep(0.1)
+        assert self.broken == []
+
+    def stop(self) -> None:
+        self._over.set()
+        for each in self._threads:
+            each.join()
+
+    def _ask_on(self) -> None:
+        body = {"model": "ernie", "stream": True, "messages": [{"role": "user", "content": QUESTION}], "temperature": 0}
+        while not self._over.wait(0.05):
+            try:
+                asked = Request(f"{self._url}/v1/chat/completions", json.dumps(body).encode())
+                with build_opener(ProxyHandler({})).open(asked, timeout=120) as answer:
+                    text = answer.read().decode()
+            except OSError as error:
+                self.broken.append(str(error))
+                continue
+            fine = text.endswith("data: [DONE]\n\n") and '"error"' not in text
+            (self.whole if fine else self.broken).append(text)
+
+
+def containers(host: Host) -> list[str]:
+    return sorted(host.ssh("docker ps --all --format '{{.Names}}'").stdout.split())
+
+
+def change(profile: Path, **keys: Any) -> None:
+    profile.write_text(yaml.safe_dump({**yaml.safe_load(profile.read_text()), **keys}))
 
 
 def test_a_deployed_engine_goes_over_while_clients_stream_and_the_next_deployment_finds_it(
@@ -97,47 +130,54 @@ def test_a_deployed_engine_goes_over_while_clients_stream_and_the_next_deploymen
     before = json.loads(host.ssh("docker inspect ernie").stdout)[0]
     url, socket = gateway
     available = host.ssh("awk '/MemAvailable/ {print $2 * 1024}' /proc/meminfo").stdout
-    facts = tmp_path / "facts.json"
+    facts, profile = tmp_path / "facts.json", Path(settings["runtime_profile"])
     facts.write_text(json.dumps({"host": "gpu1", "system": {"memory_available": int(float(available))}}))
-
+    command = [
+        WXRUNTIME, "switch", profile, "--to", "bf16", "--gateway", socket, "--docker", docker, "--container", "ernie",
+        "--address", host.address, "--model", settings["runtime_model_src"], "--host", facts,
+    ]  # fmt: skip
     while ask_admin(socket, "GET", "/admin/replicas").body["models"][0]["replicas"][0]["state"] != "up":
         time.sleep(0.2)  # its breaker opened while there was no engine yet
-    whole: list[str] = []
-    broken: list[str] = []
-    over = threading.Event()
-    clients = [threading.Thread(target=ask, args=(url, whole, broken, over)) for _ in range(CLIENTS)]
-    for each in clients:
-        each.start()
+    clients = Clients(url)
     try:
-        switched = subprocess.run(
-            [WXRUNTIME, "switch", settings["runtime_profile"], "--to", "bf16", "--gateway", socket, "--docker", docker,
-             "--container", "ernie", "--address", host.address, "--model", settings["runtime_model_src"],
-             "--host", facts],
-            capture_output=True, text=True, timeout=500,
-        )  # fmt: skip
-        assert switched.returncode == 0, switched.stdout + switched.stderr
-        counted = len(whole)
-        while len(whole) < counted + 2 * CLIENTS and not broken:
-            time.sleep(0.1)
-    finally:
-        over.set()
-        for each in clients:
-            each.join()
-    assert broken == []
-    assert len(whole) >= counted + 2 * CLIENTS and counted
+        clients.more()
+        change(profile, checkpoints={"bf16": "/models/none"})
+        failed = subprocess.run(command, capture_output=True, text=True, timeout=500)
+        assert failed.returncode == 1 and "ernie-bf16-1 was taken away. the others serve on" in failed.stderr
+        assert "it ends again and again: Error: /models/none is not a directory" in failed.stderr
+        assert containers(host) == ["ernie"]
+        clients.more()
 
-    assert host.ssh("docker ps --all --format '{{.Names}}'").stdout.split() == ["ernie"]
+        change(profile, checkpoints={})
+        killed = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert killed.stdout is not None
+        for line in killed.stdout:
+            if line.startswith("drain ernie "):
+                break
+        killed.kill()
+        killed.wait()
+        assert containers(host) == ["ernie", "ernie-bf16-1"]
+        clients.more()
+
+        switched = subprocess.run(command, capture_output=True, text=True, timeout=500)
+        assert switched.returncode == 0, switched.stdout + switched.stderr
+        assert "start ernie-bf16" not in switched.stdout, "the one that was begun is finished"
+        clients.more()
+    finally:
+        clients.stop()
+    assert clients.broken == []
+
+    assert containers(host) == ["ernie"]
     after = json.loads(host.ssh("docker inspect ernie").stdout)[0]
     assert after["Id"] != before["Id"]
-    command = after["Config"]["Cmd"]
-    assert command[command.index("--dtype") + 1] == "bfloat16"
+    runs = after["Config"]["Cmd"]
+    assert runs[runs.index("--dtype") + 1] == "bfloat16"
     ports = {"8000/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8001"}]}
     assert after["HostConfig"] == {**before["HostConfig"], "PortBindings": ports}
     for name in ("Image", "User", "Healthcheck", "StopTimeout", "Env"):
         assert after["Config"][name] == before["Config"][name]
 
-    profile = Path(settings["runtime_profile"])
-    profile.write_text(yaml.safe_dump({**yaml.safe_load(profile.read_text()), "precision": "bf16"}))
+    change(profile, precision="bf16")
     again = managed.run(PROVISION, extra_vars={**settings, "runtime_port": 8001})
     assert again.exit_code == 0, again.told()
     assert "changed" not in again.statuses, again.told()

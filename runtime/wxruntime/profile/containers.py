@@ -130,7 +130,9 @@ class Containers:
 
     def ended(self, name: str) -> str | None:
         told = self._one(name).told
-        if told["State"]["Running"] and not told["RestartCount"]:
+        if told["RestartCount"]:  # by its restart policy, at once: its exit code is not told any more
+            return ": ".join(["it ends again and again", *self._last_words(name)])
+        if told["State"]["Running"]:
             return None
         return ": ".join([f"it ended with {told['State']['ExitCode']}", *self._last_words(name)])
 
