@@ -163,7 +163,7 @@ def test_changes_hold_over_reloads_and_restarts_until_the_file_says_otherwise(
     assert list(again.replicas()) == [three.url], "the file has the last word"
     given_up = [each for each in again.events() if each.get("action") == "give up for the file's"]
     assert [each["model"] for each in given_up] == ["m"]
-    assert "models" in json.loads((tmp_path / "state.json").read_text())
+    assert json.loads((tmp_path / "state.json").read_text()) == {"models": {}}, "and does not come back later"
     again.process.send_signal(signal.SIGTERM)
     assert again.process.wait(30) == 0 and not (tmp_path / "a.sock").exists()
 

@@ -217,8 +217,15 @@ class Server:
         self.settings = self.rosters.over(self.written)
         self.gateway.health.close()
         self.gateway.use(self.settings, self.rosters.draining)
-        for model in roster.dropped(rosters, self.rosters):
+        given_up = list(roster.dropped(rosters, self.rosters))
+        for model in given_up:
             self.gateway.observers.administered("give up for the file's", model, "", "the file")
+        admin = self.settings.listen.admin
+        if given_up and admin is not None and admin.state is not None:  # or it would be back with the file before
+            try:
+                roster_file.write(admin.state, self.rosters)
+            except RosterFileError as error:
+                self.gateway.observers.reloaded("replicas", str(error))
 
     def _part_with_strangers(self, settings: config.TLS) -> None:
         """Connections whose certificates would not be taken any more end with the answer that is under way."""
