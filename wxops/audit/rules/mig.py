@@ -48,7 +48,7 @@ def has_instances(host: HostRecord, known: Knowledge) -> Iterator[Judgement]:
         if not mig.current:
             return skipped(subject, OFF)
         if not gpu.mig_instances.known:
-            return missing(subject, gpu.mig_instances, "its instances")
+            return missing(subject, gpu.mig_instances, "the count of its instances")
         if gpu.mig_instances.value:
             return passed(subject, f"{gpu.mig_instances.value} instances")
         at = f"-i {gpu.index}"
