@@ -77,6 +77,15 @@ def test_who_comes_and_goes_meanwhile_changes_nobodys_tokens(tokenizer: Tokenize
         assert got == (expected[: len(got)] if sequence.id in dropped else expected), sequence
 
 
+def test_a_burst_is_read_in_one_step_but_beside_an_answer_in_small_ones(tiny_fp32: Path) -> None:
+    backend = open_backend(tiny_fp32, sequences=8)
+    sequences = [Sequence(id, [7 + id] * 100, Sampling(500, 0)) for id in range(8)]
+    backend.admit(sequences[:4])
+    assert len(backend.step().started) == 4
+    backend.admit(sequences[4:])
+    assert [len(backend.step().started) for _ in range(5)] == [1, 1, 1, 1, 0]
+
+
 def test_a_dropped_sequence_gets_no_further_token_and_holds_no_memory(backend: OnnxBackend) -> None:
     backend.admit([Sequence(1, [3, 4], Sampling(500, 0)), Sequence(2, [3, 4, 5], Sampling(500, 0))])
     backend.step()

@@ -31,8 +31,10 @@ MAX_SEQUENCES = 16
 CONTEXT_LENGTH = 8192
 # Share of the memory that is free at start for keys and values, where nobody said how many tokens.
 KV_SHARE = 0.5
-# Prompt tokens in one step: a longer prompt is read in pieces, between which the others get their tokens.
-PROMPT_TOKENS = 128
+# Prompt tokens in one step, where nobody said: a longer prompt is read in pieces. Beside sequences that answer they are
+# small, since those wait meanwhile; where none does, a burst of prompts is read, and then answered, together.
+PROMPT_TOKENS = 512
+PROMPT_TOKENS_BESIDE = 128
 GATHER_S = 0.005
 # Prompts of one bucket are read together. A bucket's longest is at most this much longer than its shortest.
 BUCKET_RATIO = 1.25
@@ -71,9 +73,11 @@ class OnnxBackend:
     A prompt that is read in pieces has the row after them.
     """
 
-    def __init__(self, rows: Rows, limits: Limits, *, prompt_tokens: int, gather_s: float) -> None:
+    def __init__(self, rows: Rows, limits: Limits, *, prompt_tokens: int | None, gather_s: float) -> None:
         self.limits, self.gather_s = limits, gather_s
-        self._rows, self._prompt_tokens = rows, prompt_tokens
+        self._rows = rows
+        self._prompt_tokens = prompt_tokens or PROMPT_TOKENS
+        self._prompt_tokens_beside = prompt_tokens or PROMPT_TOKENS_BESIDE
         self._waiting: deque[_Row] = deque()
         self._answering: list[_Row] = []
         self._reading: _Row | None = None
@@ -128,6 +132,11 @@ class OnnxBackend:
             step.started.append((row.id, 0))
             self._answering.append(row)
 
+    @property
+    def _piece(self) -> int:
+        """Most prompt tokens in this step."""
+        return self._prompt_tokens_beside if self._answering else self._prompt_tokens
+
     def _decode(self, step: Step) -> None:
         rows = self._answering
         logits = self._rows.forward(0, [[row.last] for row in rows], [row.length + 1 for row in rows])
@@ -139,7 +148,7 @@ class OnnxBackend:
     def _read_next(self, step: Step) -> None:
         """The oldest prompt; with it those of its bucket, or alone and in pieces where it is long."""
         oldest = self._waiting[0]
-        if len(oldest.unread) > self._prompt_tokens:
+        if len(oldest.unread) > self._piece:
             self._reading = self._waiting.popleft()
             step.started.append((oldest.id, 0))
             self._read_piece(oldest, step)
@@ -157,7 +166,7 @@ class OnnxBackend:
         self._draw(first, logits, step)
 
     def _group(self, room: int) -> list[_Row]:
-        """Which prompts are read in one run: of the oldest one's bucket, in their order, within PROMPT_TOKENS."""
+        """Which prompts are read in one run: of the oldest one's bucket, in their order, within a piece's tokens."""
         bucket = bucket_of(len(self._waiting[0].unread))
         group: list[_Row] = []
         longest = 0
@@ -167,14 +176,14 @@ class OnnxBackend:
             length = len(row.unread)
             if row.scored or bucket_of(length) != bucket:
                 continue
-            if max(longest, length) * (len(group) + 1) > self._prompt_tokens:
+            if max(longest, length) * (len(group) + 1) > self._piece:
                 continue
             longest = max(longest, length)
             group.append(row)
         return group
 
     def _read_piece(self, row: _Row, step: Step) -> None:
-        piece = row.unread[: self._prompt_tokens]
+        piece = row.unread[: self._piece]
         first = len(self._answering)
         logits = self._rows.forward(first, [piece], [row.length + len(piece)])
         row.length += len(piece)
@@ -251,7 +260,7 @@ def load(options: Load) -> OnnxBackend:
         *(threads, limits.max_sequences, limits.context_length, size),
     )
     gather_s = GATHER_S if options.gather_s is None else options.gather_s
-    return OnnxBackend(rows, limits, prompt_tokens=options.max_batch_tokens or PROMPT_TOKENS, gather_s=gather_s)
+    return OnnxBackend(rows, limits, prompt_tokens=options.max_batch_tokens, gather_s=gather_s)
 
 
 def _limits(options: Load, longest: int, token_bytes: int) -> Limits:
