@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from wxruntime.profile.command import RAY_PORT
-from wxruntime.profile.engines import Engine, engine, number
+from wxruntime.profile.engines import Engine, engine, flags, number
 from wxruntime.profile.finding import Finding, doubtful, wrong
 from wxruntime.profile.model import MultiNode, Profile
 
@@ -28,6 +29,8 @@ def consistency(profile: Profile) -> Iterator[Finding]:
     batched, sequences = profile.max_num_batched_tokens, profile.max_num_seqs
     if batched is not None and sequences is not None and batched < sequences:
         yield wrong("max_num_batched_tokens", f"{batched} is less than a token for each of max_num_seqs {sequences}")
+    if profile.engine == "fastdeploy" and profile.max_model_len is None:
+        yield doubtful("max_model_len", "fastdeploy takes 2,048 tokens where it is left out, whatever the model can")
     if profile.engine == "fastdeploy" and len(profile.served_names) > 1:
         yield wrong("served_names", "fastdeploy answers to one name; let a gateway know the others")
     if profile.load and profile.max_model_len and profile.load.tokens > profile.max_model_len:
@@ -160,6 +163,19 @@ def _extra(profile: Profile, about: Engine) -> Iterator[Finding]:
             yield wrong(f"arguments.{name}", "a process list would show the secret; use api_key_file")
         elif bare in about.own_flags or name in about.own_flags:
             yield wrong(f"arguments.{name}", "the profile's own keys set this flag; use them")
+        else:
+            yield from _stranger(profile, name)
     for name in profile.environment:
         if SECRET.search(name):
             yield wrong(f"environment.{name}", "a secret does not belong into a profile; use api_key_file")
+
+
+def _stranger(profile: Profile, name: str) -> Iterator[Finding]:
+    """A flag that the engine does not have, as a misspelt one: without this it is found at the start of a container."""
+    known, flag = flags(profile.engine), f"no-{name}" if profile.arguments[name] is False else name
+    if known is None or flag in known.names:
+        return
+    alike = difflib.get_close_matches(flag, known.names, n=1)
+    told = f"{profile.engine} {known.version} has no --{flag}" + (f"; --{alike[0]}?" if alike else "")
+    certain = known.exact and profile.version == known.version
+    yield (wrong if certain else doubtful)(f"arguments.{name}", told)

@@ -1,4 +1,4 @@
-"""What is known of each engine: engines.yaml for profiles, and of ../models.yaml what an audit judges by as well."""
+"""What is known of each engine: engines.yaml, flags.yaml, and of ../models.yaml what an audit judges by as well."""
 
 from __future__ import annotations
 
@@ -91,7 +91,23 @@ def least_driver(cuda: str) -> str | None:
     return driver
 
 
+class Flags(Known):
+    """What the server of one release takes. exact: read from the release itself."""
+
+    version: str
+    exact: bool
+    source: str
+    names: frozenset[str]
+
+
+@functools.cache
+def flags(name: EngineName) -> Flags | None:
+    """None for our own engines, of which flags.yaml says nothing."""
+    row = tables()["flags"].get(name)
+    return Flags.model_validate({**row, "names": row["flags"].split()}) if row else None
+
+
 @functools.cache
 def tables() -> dict[str, Any]:
-    files = {"engines": HERE / "engines.yaml", "models": HERE.parent / "models.yaml"}
+    files = {"engines": HERE / "engines.yaml", "flags": HERE / "flags.yaml", "models": HERE.parent / "models.yaml"}
     return {name: yaml.safe_load(path.read_text(encoding="utf-8")) for name, path in files.items()}
