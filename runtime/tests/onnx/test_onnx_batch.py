@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from wxruntime.backends import onnx_rows
+from wxruntime.backends import onnx_batch, onnx_rows
 from wxruntime.backends.machine import multiplies_bytes
 from wxruntime.backends.onnx_batch import write_batch_graph
+from wxruntime.backends.onnx_export import export_onnx
 from wxruntime.backends.onnx_rows import Floats, Rows
+from wxruntime.checkpoint import CheckpointError
 
 PROMPTS = (3, 11, 7, 1)
 
@@ -92,6 +95,15 @@ def test_an_export_without_it_is_served_by_its_one_graph(tiny_int4: Path, tiny_f
 def test_another_models_weights_are_refused(tiny_int4: Path, odd: Path) -> None:
     with pytest.raises(ValueError, match="is no matrix of the checkpoint"):
         write_batch_graph(odd, tiny_int4)
+
+
+def test_a_graph_with_other_matrices_is_a_refusal_of_the_export_that_leaves_nothing(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_batch, "PART", re.compile("no matrix has this name"))
+    with pytest.raises(CheckpointError, match="the builder has a matrix that is not known here"):
+        export_onnx(tiny, tmp_path / "out", "int4")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

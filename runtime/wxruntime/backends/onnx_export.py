@@ -135,9 +135,12 @@ def _complete(checkpoint: Path, config: Mapping[str, Any], whole: Path, precisio
     from wxruntime.backends.onnx_batch import write_batch_graph
     from wxruntime.backends.onnx_graph import keep_last_logits
 
-    keep_last_logits(whole / "model.onnx")
-    if precision == "int4":
-        write_batch_graph(checkpoint, whole)
+    try:
+        keep_last_logits(whole / "model.onnx")
+        if precision == "int4":
+            write_batch_graph(checkpoint, whole)
+    except ValueError as error:
+        raise CheckpointError(f"{checkpoint}: the builder made another graph than is known here: {error}") from error
     for name in TRAVELS:
         if (checkpoint / name).is_file():
             shutil.copyfile(checkpoint / name, whole / name)
