@@ -13,6 +13,7 @@ from fake import MODEL, Scripted, engine_over, text_of
 
 from wxruntime.checkpoint import read_checkpoint
 from wxruntime.engine.metrics import Metrics
+from wxruntime.engine.replies import CompletionReply
 from wxruntime.engine.routes import Api
 from wxruntime.engine.service import Service
 from wxruntime.sampling import Sampling
@@ -25,8 +26,16 @@ def broken() -> None:
     raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
 
-def sent(tiny: Path, fails_after: int | None = None, made: int | None = None) -> list[dict[str, Any]]:
-    """The ASGI messages of one stream over a backend that says TEXT, and fails after so many steps."""
+def sent(
+    tiny: Path,
+    fails_after: int | None = None,
+    made: int | None = None,
+    messages: list[dict[str, Any]] | None = None,
+) -> list[dict[str, Any]]:
+    """The ASGI messages of one stream over a backend that says TEXT, and fails after so many steps.
+
+    messages: where they are put as they are sent, for who sees the server raise.
+    """
     checkpoint = read_checkpoint(tiny)
     tokenizer = TextTokenizer(checkpoint)
     backend = Scripted(tokenizer.encode(TEXT))
@@ -34,7 +43,7 @@ def sent(tiny: Path, fails_after: int | None = None, made: int | None = None) ->
     body = json.dumps(
         asked | {"temperature": 0, "ignore_eos": True, "stream_options": {"include_usage": True}}
     ).encode()
-    messages: list[dict[str, Any]] = []
+    messages = [] if messages is None else messages
     step, heard = 0, threading.Event()
 
     def fault() -> None:
@@ -91,6 +100,26 @@ def test_a_failure_before_the_first_chunk_is_a_500(tiny: Path) -> None:
     begin, body = sent(tiny, fails_after=0)
     assert begin["status"] == 500
     assert json.loads(body["body"])["error"]["type"] == "server_error"
+
+
+def test_a_fault_of_the_server_before_the_first_chunk_has_openais_shape(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*_: object) -> bytes:
+        raise KeyError("a fault of ours")
+
+    messages: list[dict[str, Any]] = []
+    monkeypatch.setattr(CompletionReply, "chunk", fault)
+    with pytest.raises(KeyError, match="a fault of ours"):
+        sent(tiny, messages=messages)
+    begin, body = messages
+    assert begin["status"] == 500
+    assert json.loads(body["body"])["error"] == {
+        "message": "internal error",
+        "type": "server_error",
+        "param": None,
+        "code": None,
+    }
 
 
 def test_a_failure_on_the_way_is_an_event_and_the_stream_ends(tiny: Path) -> None:

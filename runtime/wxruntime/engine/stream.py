@@ -82,4 +82,8 @@ class EventStream(Response):
                     await JSONResponse(failure.body, failure.status)(scope, receive, send)
                     return
                 last = event(failure.body)
+            except Exception:
+                if not begun:  # the traceback is for the server's log, and the status can still tell the client
+                    await JSONResponse(ApiError(500, "internal error").body, 500)(scope, receive, send)
+                raise
             await send({"type": "http.response.body", "body": last + DONE})
