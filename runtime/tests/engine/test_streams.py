@@ -15,7 +15,7 @@ from wxruntime.checkpoint import read_checkpoint
 from wxruntime.engine.metrics import Metrics
 from wxruntime.engine.replies import CompletionReply
 from wxruntime.engine.routes import Api
-from wxruntime.engine.service import Service
+from wxruntime.engine.service import CLIENT_LEFT, Service
 from wxruntime.sampling import Sampling
 from wxruntime.tokenizer import TextTokenizer
 
@@ -120,6 +120,28 @@ def test_a_fault_of_the_server_before_the_first_chunk_has_openais_shape(
         "param": None,
         "code": None,
     }
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions", "/tokenize", "/detokenize"])
+def test_a_client_that_leaves_in_the_midst_of_its_request_is_no_fault(tiny: Path, path: str) -> None:
+    checkpoint = read_checkpoint(tiny)
+    tokenizer, messages = TextTokenizer(checkpoint), list[dict[str, Any]]()
+    received = iter([{"type": "http.request", "body": b'{"model":', "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> Any:
+        return next(received)
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    async def test() -> None:
+        async with engine_over(Scripted([1]), tokenizer.tokens) as engine:
+            app = Api(Service(engine, checkpoint, tokenizer, Metrics(MODEL), (MODEL,), stall_s=60)).app()
+            scope = {"type": "http", "method": "POST", "path": path, "headers": [], "query_string": b""}
+            await app(scope, receive, send)
+
+    asyncio.run(asyncio.wait_for(test(), 60))
+    assert messages[0]["status"] == CLIENT_LEFT
 
 
 def test_a_failure_on_the_way_is_an_event_and_the_stream_ends(tiny: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -202,10 +202,13 @@ class Api:
 async def _body(request: Request) -> bytes:
     """What is too much is read, so that the client hears why, and not kept."""
     pieces, size = [], 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size <= MOST_BODY:
-            pieces.append(piece)
+    try:
+        async for piece in request.stream():
+            size += len(piece)
+            if size <= MOST_BODY:
+                pieces.append(piece)
+    except ClientDisconnect:  # no fault of this server's: no traceback in its log
+        raise ApiError(CLIENT_LEFT, "the client left before all of its request had come") from None
     if size > MOST_BODY:
         raise ApiError(413, f"the request has {size} bytes, more than {MOST_BODY}")
     return b"".join(pieces)
