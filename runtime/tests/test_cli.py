@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import stat
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from conftest import WXRUNTIME, Server, endless, run_wxruntime
 
@@ -95,3 +97,25 @@ def test_the_drain_has_a_limit(serve: Callable[..., Server]) -> None:
         next(chunks)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(timeout=6) == 0
+
+
+def test_who_is_not_answered_when_the_drain_ends_hears_so(serve: Callable[..., Server]) -> None:
+    """In the stream where one has begun, else by a 503 with which a gateway goes elsewhere."""
+    server = serve("--drain-seconds", "1", "--max-sequences", "1")
+
+    def ask(stream: bool) -> httpx.Response:
+        return server.client.post("/v1/chat/completions", json=endless(stream=stream))
+
+    with ThreadPoolExecutor(3) as pool:
+        begun = pool.submit(ask, True)
+        server.wait_until("vllm:num_requests_running", 1)
+        waiting = [pool.submit(ask, stream) for stream in (True, False)]
+        server.wait_until("vllm:num_requests_waiting", 2)
+        server.process.send_signal(signal.SIGTERM)
+        *_, failure, done, _ = begun.result().text.split("\n\n")
+        assert (json.loads(failure.removeprefix("data: "))["error"]["code"], done) == ("going_down", "data: [DONE]")
+        for each in waiting:
+            refused = each.result()
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+            assert refused.json()["error"]["code"] == "going_down"
+    assert server.process.wait(timeout=20) == 0

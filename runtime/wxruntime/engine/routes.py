@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -32,7 +33,7 @@ from wxruntime.engine.openai import (
 from wxruntime.engine.probes import Readiness
 from wxruntime.engine.replies import LONG_ECHO, ChatReply, CompletionReply, Echo, Reply, model_json
 from wxruntime.engine.service import CLIENT_LEFT, Service
-from wxruntime.engine.stream import EventStream, cancelled_on_leave
+from wxruntime.engine.stream import EventStream, cancelled_on_leave, going_down
 from wxruntime.tokenizer import PromptError
 
 # A prompt longer than this many characters is turned into tokens beside the event loop: it takes milliseconds.
@@ -191,6 +192,8 @@ class Api:
                 if generation.answers[0].finish_reason == "cancelled":
                     return Response(status_code=CLIENT_LEFT)
                 raise ApiError(500, str(error)) from error
+            except asyncio.CancelledError:  # uvicorn cancels what is left of a drain
+                raise going_down() from None
         long = max(len(answer.prompt_logprobs) for answer in generation.answers) > LONG_ECHO
 
         def whole() -> Response:

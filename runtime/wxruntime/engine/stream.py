@@ -41,6 +41,11 @@ def cancelled_on_leave(receive: Receive, generation: Generation) -> Iterator[Non
         generation.cancel()
 
 
+def going_down() -> ApiError:
+    """For an answer that was not done when the time to drain was over: a gateway takes its request elsewhere."""
+    return ApiError(503, "the server is going down", code="going_down", retry_after_s=1)
+
+
 class EventStream(Response):
     """Chunks, the reason, usage when asked for, [DONE]. A failure before the first chunk has its own status, one on the
     way is an event.
@@ -76,10 +81,10 @@ class EventStream(Response):
                         await send({"type": "http.response.body", "body": body, "more_body": True})
                 if self._wants_usage:
                     last += self._reply.usage_chunk(generation.usage)
-            except GenerationFailed as error:
-                failure = ApiError(500, str(error))
+            except (GenerationFailed, asyncio.CancelledError) as error:  # uvicorn cancels what is left of a drain
+                failure = ApiError(500, str(error)) if isinstance(error, GenerationFailed) else going_down()
                 if not begun:
-                    await JSONResponse(failure.body, failure.status)(scope, receive, send)
+                    await JSONResponse(failure.body, failure.status, failure.headers)(scope, receive, send)
                     return
                 last = event(failure.body)
             except Exception:
