@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import socket
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ from click.testing import CliRunner
 from conftest import Server
 
 from wxruntime.cli.model import model
+from wxruntime.models.errors import ModelError
 from wxruntime.models.questions import LETTERS, SMOKE, read_questions
 from wxruntime.models.scoring import Scorer
 from wxruntime.models.served import Served
@@ -52,3 +57,34 @@ def test_a_continuation_is_as_likely_over_the_api_as_in_process(tiny: Path, serv
         there = served.likelihoods(question.prompt(), continuations)
         assert there == pytest.approx(scorer.likelihoods(question.prompt(), continuations), abs=1e-4)
     assert served.echoes
+
+
+def test_an_empty_text_is_told_as_in_process(tiny: Path, server: Server, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").touch()
+    for whom in (["--url", str(server.client.base_url)], [str(tiny), "--device", "cpu"]):
+        done = CliRunner().invoke(model, ["eval", *whom, "--text", str(tmp_path / "empty.txt")])
+        assert done.exit_code == 1 and "this text has 0 tokens" in done.output
+
+
+def test_an_answer_that_breaks_off_is_an_error_that_names_the_server() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        asked = pool.submit(Served, url)
+        with listening.accept()[0] as connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+        with pytest.raises(ModelError, match=f"{url}(.|\n)*did not answer: IncompleteRead"):
+            asked.result(timeout=20)
+
+
+def test_a_text_goes_out_in_its_own_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+
+    def answer(request: urllib.request.Request, timeout: float) -> io.BytesIO:
+        assert isinstance(request.data, bytes)
+        sent.append(request.data)
+        return io.BytesIO(b'{"tokens": [1], "choices": [{"logprobs": {"top_logprobs": [{"A": -1.0}]}}]}')
+
+    monkeypatch.setattr(urllib.request, "urlopen", answer)
+    Served("http://nowhere.example", model="tiny").likelihoods("北京" * 1000, [])
+    assert len(sent[0]) < 2 * len("北京".encode() * 1000)

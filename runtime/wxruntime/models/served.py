@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ class Served:
 
         In the windows in which a model in process reads it. Raise ModelError for no text and for a server without echo.
         """
-        ids = first(self._tokens(read_text(path, most), special=False), most, path)
+        text = read_text(path, most)
+        ids = first(self._tokens(text, special=False) if text else [], most, path)  # of no text a server makes an error
         rows = [(row, scored) for batch, scored in windows(ids, WINDOW, 1) for row in batch]
         return -math.fsum(self._scores(rows)) / (len(ids) - 1), len(ids) - 1
 
@@ -120,7 +122,8 @@ class Served:
         headers = {"Content-Type": "application/json"}
         if key := os.environ.get(KEY_VARIABLE):
             headers["Authorization"] = f"Bearer {key}"
-        data = None if body is None else json.dumps(body).encode()
+        # As UTF-8: six bytes for each Chinese character would make a text longer than what gateways take.
+        data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         request = urllib.request.Request(self.url + path, data=data, headers=headers)
         for left in reversed(range(TRIES)):
             try:
@@ -133,7 +136,7 @@ class Served:
                     continue
                 said = error.read(500).decode("utf-8", "replace")
                 raise Refused(f"{path} was refused with {error.code}: {said}", error.code, self.url) from None
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, HTTPException) as error:  # the last: it broke off
                 raise ModelError(
                     f"{path} did not answer: {error}", where=self.url, fix="is it ready? GET /ready"
                 ) from None
