@@ -28,7 +28,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Admit:
-    """To the backend's process: sequences of one request."""
+    """To the backend's process: sequences of one request or of several that came together."""
 
     sequences: tuple[Sequence, ...]
 
