@@ -181,6 +181,30 @@ def test_a_broken_state_file_is_told_and_the_file_holds(
     assert f"{state} is not what a gateway has written" in running.log()
 
 
+def test_a_kept_replica_whose_key_is_gone_stops_no_start_and_no_reload_half_way(
+    engine: Callable[..., Engine], gateway: Callable[..., Gateway], tmp_path: Path
+) -> None:
+    one, two = engine(), engine()
+    key, state = tmp_path / "key", tmp_path / "state.json"
+    key.write_text("secret")
+    listen = {"port": 0, "admin": {"socket": str(tmp_path / "a.sock"), "state": str(state)}}
+    models = [{**model(one), "emergency": [{"url": "http://127.0.0.1:9", "api_key_file": str(key)}]}]
+    running = gateway(listen=listen, models=models)
+    told = running.admin("POST", model="m", url=two.url, api_key_file=str(key))
+    assert told.status_code == 201, told.text
+
+    key.unlink()
+    running.reload({"listen": listen, "models": [model(one)], "drain_seconds": 5})
+    assert list(running.replicas()) == [one.url, two.url], "what is broken changes nothing"
+    assert running.metric("wxops_gateway_reload_failed", what="config") == 1
+    running.process.kill()
+    running.process.wait()
+    again = gateway(listen=listen, models=[model(one)])
+    assert list(again.replicas()) == [one.url] and again.chat().status_code == 200
+    assert again.metric("wxops_gateway_reload_failed", what="replicas") == 1
+    assert f"there is no file {key}" in again.log()
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "code"),
     [
@@ -190,9 +214,9 @@ def test_a_broken_state_file_is_told_and_the_file_holds(
         (
             "POST",
             "/admin/replicas",
-            {"model": "m", "url": "http://h:1", "api_key_file": "/none"},
+            {"model": "m", "url": "http://h:1", "api_key_file": "/etc/hostname"},
             400,
-            "malformed_body",
+            "file_not_named",
         ),
         ("POST", "/admin/replicas/drain", {"model": "m", "url": "http://h:1"}, 404, "no_such_replica"),
         ("DELETE", "/admin/replicas", {"model": "m"}, 400, "malformed_body"),

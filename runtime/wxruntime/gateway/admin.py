@@ -15,13 +15,14 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from pydantic import ValidationError
 
-from wxruntime.document import Place, said
+from wxruntime.document import said
 from wxruntime.gateway import config, roster
 from wxruntime.gateway.admin_socket import who
 from wxruntime.gateway.allowlist import Peer
 from wxruntime.gateway.app import Gateway
-from wxruntime.gateway.config_file import judge_replica
+from wxruntime.gateway.config_file import faults_of_engines
 from wxruntime.gateway.exchange import JSON, Answer, Refusal
+from wxruntime.gateway.files import named
 from wxruntime.gateway.replica import Replica
 from wxruntime.gateway.request import Request
 from wxruntime.gateway.roster import Rosters
@@ -99,6 +100,7 @@ class Admin:
         """A new one gets no call before it has made a token for the gateway."""
         model = self._written(body.pop("model", None))
         wanted = _read(config.Replica, body)
+        _judge_files(wanted, self._server.written)
         before = self._find(model.name, wanted.url)
         self._take_up(self._server.rosters.added(model, wanted), "add", model.name, wanted.url, by)
         added = self._find(model.name, wanted.url)
@@ -162,27 +164,18 @@ class Admin:
         }
 
 
-class _Wrong:
-    """Mistakes of a body, which has no lines."""
-
-    def __init__(self) -> None:
-        self._told: list[str] = []
-
-    def mistake(self, place: Place, message: str) -> None:
-        self._told.append(message)
-
-    def done(self) -> None:
-        if self._told:
-            raise Refusal(400, "malformed_body", "; ".join(self._told))
-
-
 def _judge(settings: config.Config) -> None:
     """A Refusal for keys and certificates that are not fit to be read now, new ones and those that changed since."""
-    wrong = _Wrong()
-    for model in settings.models:
-        for each in (*model.replicas, *model.emergency):
-            judge_replica(wrong, each, ())
-    wrong.done()
+    if faults := faults_of_engines(settings):
+        raise Refusal(400, "malformed_body", "; ".join(faults))
+
+
+def _judge_files(wanted: config.Replica, written: config.Config) -> None:
+    """Over the socket no file is read, and sent to an engine, that the configuration does not name for one already."""
+    known = {file for model in written.models for each in (*model.replicas, *model.emergency) for file in named(each)}
+    if strange := [str(file) for file in named(wanted) if file not in known]:
+        told = f"{', '.join(strange)}: a replica that is added has keys and certificates that the file names already"
+        raise Refusal(400, "file_not_named", told)
 
 
 def _told(replica: Replica) -> dict[str, Any]:
@@ -210,11 +203,11 @@ def _read(kind: type[Kind], body: dict[str, Any]) -> Kind:
     try:
         return kind.model_validate(body)
     except ValidationError as error:
-        wrong = _Wrong()
-        for each in error.errors(include_url=False):
-            wrong.mistake((), f"{'.'.join(map(str, each['loc']))}: {said((), each['msg'], each['input'])}")
-        wrong.done()
-        raise
+        told = [
+            f"{'.'.join(map(str, each['loc']))}: {said((), each['msg'], each['input'])}"
+            for each in error.errors(include_url=False)
+        ]
+        raise Refusal(400, "malformed_body", "; ".join(told)) from None
 
 
 def _user(request: Request) -> str:

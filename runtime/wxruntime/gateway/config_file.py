@@ -135,6 +135,23 @@ def _judge_engines(document: Document, config: Config) -> None:
                 judge_replica(document, replica, ("models", at, kind, index))
 
 
+def faults_of_engines(config: Config) -> list[str]:
+    """What the keys and certificates for engines have wrong as they are now, where there are no lines to name."""
+    told = _Told()
+    for model in config.models:
+        for each in (*model.replicas, *model.emergency):
+            judge_replica(told, each, ())
+    return told.mistakes
+
+
+class _Told:
+    def __init__(self) -> None:
+        self.mistakes: list[str] = []
+
+    def mistake(self, place: Place, message: str) -> None:
+        self.mistakes.append(message)
+
+
 def judge_replica(document: Judged, replica: Replica, place: Place) -> None:
     """What an engine's key and certificates have wrong."""
     _judge_secret(document, replica.api_key_file, (*place, "api_key_file"))

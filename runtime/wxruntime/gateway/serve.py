@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from wxruntime.gateway.center import Center
 
 
+class UnfitRoster(Exception):
+    """Changes of replicas that cannot hold over the file; the message says why."""
+
+
 class Server:
     """A gateway with its sockets open."""
 
@@ -78,13 +82,20 @@ class Server:
         if settings.state is not None:
             try:
                 kept = roster_file.read(settings.state)
-            except RosterFileError as error:
+                self._judge(kept, self.written)
+            except (RosterFileError, UnfitRoster) as error:
                 self.gateway.observers.reloaded("replicas", str(error))
             else:
                 self._hold(kept)
         sock = admin_socket.bound(settings)
         self._admin = Listener(Admin(self), self.settings.requests, self._loop)
         self._admin_server = await self._loop.create_unix_server(self._admin.connect, sock=sock)
+
+    def _judge(self, rosters: Rosters, written: config.Config) -> None:
+        """Raises UnfitRoster where a key or certificate of what operators changed cannot be read any more."""
+        held = rosters.holding(written)
+        if held.models and (faults := config_file.faults_of_engines(held.over(written))):
+            raise UnfitRoster(f"replicas as operators changed them: {'; '.join(faults)}")
 
     async def _serve(self) -> None:
         """Accept on the sockets, under the TLS settings as they are now. Connections made before go on."""
@@ -175,10 +186,11 @@ class Server:
             await self._take_up(config_file.read(self._path))
         except (
             DocumentError,
+            UnfitRoster,
             tls.TLSError,
             OSError,
             ValueError,
-        ) as error:  # all but the first: changed while it is read
+        ) as error:  # all but the first two: changed while it is read
             self.gateway.observers.reloaded("config", str(error))
             return
         self._stamps = {file: before.get(file, now) for file, now in self._seen().items()}
@@ -192,6 +204,7 @@ class Server:
                 level=logging.WARNING,
             )
             settings = settings.model_copy(update={"listen": self.settings.listen, "center": self.settings.center})
+        self._judge(self.rosters, settings)
         self.written = settings
         for listener in self._all_listeners():
             listener.limits = settings.requests
