@@ -181,6 +181,16 @@ def test_two_replicas_go_over_and_a_switch_that_is_killed_is_finished_by_the_nex
     assert place.switch("bf16").stdout.endswith("nothing to do\n")
 
 
+def test_an_engine_that_no_gateway_has_under_this_address_is_not_stopped(place: Place) -> None:
+    """It would be ended under the requests that come to it by the name that the gateway knows."""
+    assert place.switch("fp32", "--count", "1").returncode == 0
+    told = place.switch("bf16", "--address", "localhost")
+    assert told.returncode == 2, told.stdout + told.stderr
+    assert f"asked at http://localhost:{place.port}, and no gateway has such a replica" in told.stderr
+    assert f"they have http://127.0.0.1:{place.port}. Give --address" in told.stderr
+    assert place.dtypes() == ["float32"] and list(place.gateway.replicas().values()) == ["up"]
+
+
 def test_a_new_replica_that_fails_leaves_the_old_ones_serving_also_one_that_made_room(
     place: Place, clients: Callable[[str], Clients]
 ) -> None:
@@ -214,11 +224,16 @@ def test_a_new_replica_that_fails_leaves_the_old_ones_serving_also_one_that_made
 def test_what_cannot_be_is_refused_before_anything_is_begun(place: Place) -> None:
     told = place.switch("int4")
     assert told.returncode == 2 and "precision: int4 is not among fp32, bf16" in told.stderr
-    other = [*place.command("bf16"), "--name", "another"]
+    other = [*place.command("bf16"), "--count", "1", "--name", "another"]
     told = subprocess.run(other, capture_output=True, text=True, timeout=300)
     assert told.returncode == 1 and "has no model 'another', but ernie: say which with --name" in told.stderr
+    told = place.switch("bf16")
+    assert told.returncode == 1 and "has no engines' records: say with --count how many" in told.stderr
+    assert not place.engines.exists(), "nothing was made for the asking"
+    planned = place.switch("bf16", "--count", "1", "--check")
+    assert planned.returncode == 0 and not place.engines.exists(), planned.stdout + planned.stderr
     place.gateway.process.kill()
     place.gateway.process.wait()
-    told = place.switch("bf16")
+    told = place.switch("bf16", "--count", "1")
     assert told.returncode == 1 and f"no gateway answers at {place.socket}: Connection refused" in told.stderr
     assert place.records() == []

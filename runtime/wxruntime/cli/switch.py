@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,12 +70,12 @@ def switch(file: Path, to: str | None, sockets: tuple[Path, ...], name: str | No
     if host is None:
         raise click.UsageError("memory is reckoned for a host: --here, or --host FACTS")
     try:
-        profile, launcher, found = _engines(file, models, options)
+        profile, launcher, found = _engines(file, models, to, count, options)
         gateways = like_those_there(sockets, name or profile.served_names[0])
-        with launcher.alone():
+        with nullcontext() if only_check else launcher.alone():
             here = found(gateways)
             urls = [launcher.url(each.name) for each in here]
-            traffic = Traffic(gateways.load(), gateways.elsewhere(urls))
+            traffic = Traffic(gateways.load(), gateways.elsewhere(urls), gateways.urls())
             planned = prepare(file, models, host, here, traffic, to=to, count=count or 0)  # type: ignore[arg-type]
             _show(file, planned, here, told)
             if only_check:
@@ -82,13 +83,17 @@ def switch(file: Path, to: str | None, sockets: tuple[Path, ...], name: str | No
             patience = Patience(ready_seconds, token_seconds, drain_seconds)
             Rolling(launcher, gateways, patience, click.echo).carry_out(planned.steps)
             click.echo(f"all serve in {planned.to}" if planned.steps else "nothing to do")
+    except KeyboardInterrupt:
+        click.echo("\nstopped on the way: the same command goes on from here; until then the gateways list as draining "
+                   "who was to be stopped", err=True)  # fmt: skip
+        raise SystemExit(130) from None
     except (NotPossible, SwitchRefused) as error:
         raise Refused([str(error)]) from None
     except (LauncherError, RotationError, SwitchFailed) as error:
         raise click.ClickException(str(error)) from None
 
 
-def _engines(file: Path, models: Any, options: Any) -> Engines:
+def _engines(file: Path, models: Any, to: str | None, count: int | None, options: Any) -> Engines:
     """The profile, who runs its engines here, and how those are found."""
     from wxruntime.profile.live import NotPossible
     from wxruntime.profile.plan import plan
@@ -96,20 +101,25 @@ def _engines(file: Path, models: Any, options: Any) -> Engines:
     sketch = plan(file, models)
     if sketch.profile is None or sketch.mistakes:
         raise NotPossible(*map(str, sketch.mistakes))
+    if to is not None and to not in sketch.profile.precision:
+        raise NotPossible(*map(str, plan(file, models, only=to).mistakes))  # type: ignore[arg-type]
     ports = options["ports"] or range(sketch.profile.port, sketch.profile.port + 16)
     if bool(options["containers"]) == (options["processes"] is not None):
         raise click.UsageError("engines are containers (--container NAME) or processes (--processes DIR): name one")
     if options["containers"]:
         return _containers(sketch.profile, models, ports, options)
-    return _processes(sketch.profile, models, ports, options)
+    return _processes(sketch.profile, models, ports, count, options)
 
 
-def _processes(profile: Any, models: Any, ports: Sequence[int], options: Any) -> Engines:
+def _processes(profile: Any, models: Any, ports: Sequence[int], count: int | None, options: Any) -> Engines:
     from wxruntime.profile.command import Command, commands
     from wxruntime.profile.live import Found
     from wxruntime.profile.plan import READY, possible
     from wxruntime.profile.processes import Processes
+    from wxruntime.profile.rolling import LauncherError
 
+    if not count and not any(options["processes"].glob("*.json")):
+        raise LauncherError(f"{options['processes']} has no engines' records: say with --count how many are to run")
     choices, _, _ = possible(profile, models)
 
     def command(precision: Any, port: int) -> Command:
@@ -121,7 +131,7 @@ def _processes(profile: Any, models: Any, ports: Sequence[int], options: Any) ->
     def found(gateways: Gateways) -> list[Found]:
         return [
             Found(each.name, each.precision, each.replaces, launcher.running(each.name),
-                  gateways.serving(launcher.url(each.name)))
+                  gateways.serving(launcher.url(each.name)), url=launcher.url(each.name))
             for each in launcher.found()
         ]  # fmt: skip
 
@@ -141,7 +151,7 @@ def _containers(profile: Any, models: Any, ports: Sequence[int], options: Any) -
     def found(gateways: Gateways) -> list[Found]:
         return [
             Found(each.name, each.precision, each.replaces, each.running,
-                  gateways.serving(launcher.url(each.name)), each.devices)
+                  gateways.serving(launcher.url(each.name)), each.devices, launcher.url(each.name))
             for each in launcher.found()
         ]  # fmt: skip
 

@@ -60,6 +60,11 @@ class Gateways:
         models = [self._model(socket) for socket in self.sockets]
         return sum(int(each["running"]) + int(each["waiting"]) for each in models)
 
+    def urls(self) -> frozenset[str]:
+        """Of all replicas that they know, those included that have left and still answer."""
+        models = [self._model(socket) for socket in self.sockets]
+        return frozenset(str(each["url"]) for model in models for each in (*model["replicas"], *model["leaving"]))
+
     def elsewhere(self, here: Sequence[str]) -> int:
         """Calls that replicas at other URLs than these take at once, by what the first gateway knows."""
         told = self._model(self.sockets[0])["replicas"]
@@ -91,9 +96,15 @@ class Gateways:
             raise RotationError(
                 f"no gateway answers at {error}; its file names the socket under listen.admin"
             ) from None
+        body = reply.body if isinstance(reply.body, dict) else {}
         if reply.status >= 300:
-            raise RotationError(f"the gateway at {socket} refuses: {reply.body['error']['message']}")
-        return reply.body
+            refusal = body.get("error")
+            if not isinstance(refusal, dict) or "message" not in refusal:
+                raise RotationError(f"what answers at {socket} is no gateway's admin socket: HTTP {reply.status}")
+            raise RotationError(f"the gateway at {socket} refuses: {refusal['message']}")
+        if method == "GET" and not isinstance(body.get("models"), list):
+            raise RotationError(f"what answers at {socket} is no gateway's admin socket: it tells no models")
+        return body
 
 
 def like_those_there(sockets: Sequence[Path], model: str) -> Gateways:

@@ -36,7 +36,7 @@ class Container:
 
     @property
     def replaces(self) -> str | None:
-        found: str | None = self.told["Config"]["Labels"].get(REPLACES)
+        found: str | None = (self.told["Config"].get("Labels") or {}).get(REPLACES)
         return found
 
     @property
@@ -48,7 +48,9 @@ class Container:
         """The published one."""
         for bindings in (self.told["HostConfig"].get("PortBindings") or {}).values():
             for each in bindings or ():
-                return int(each["HostPort"])
+                if each.get("HostPort"):
+                    return int(each["HostPort"])
+                raise LauncherError(f"{self.name} is at a port that Docker chose anew: deploy it at one")
         raise LauncherError(f"{self.name} publishes no port, so another cannot stand beside it")
 
     @property
@@ -80,6 +82,8 @@ class Containers:
         listed = [each for each in self._asked("GET", "/containers/json?all=1").body if self._ours(each)]
         inspected = [self._asked("GET", f"/containers/{each['Id']}/json").body for each in listed]
         ours = [each for each in map(self._container, inspected) if each is not None]
+        if missing := [name for name in self.names if all(each.service != name for each in ours)]:
+            raise LauncherError(f"Docker has no container {', '.join(missing)}: `docker ps -a` lists those that it has")
         return sorted(ours, key=lambda each: str(each.told["Created"]))
 
     def _ours(self, listed: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from wxruntime.profile.host import Host
 from wxruntime.profile.memory import Room, room, sequences, taken
 from wxruntime.profile.model import Precision, Profile, read
 from wxruntime.profile.plan import Plan, main_of, plan
-from wxruntime.profile.switch import MEMORY, Replica, Start, Step, Stop, switch
+from wxruntime.profile.switch import MEMORY, Replica, Start, Step, Stop, places, switch
 
 
 class NotPossible(Exception):
@@ -25,7 +25,7 @@ class NotPossible(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """An engine on this host. devices: GPUs that it was given; () where nothing says so."""
+    """An engine on this host. devices: GPUs that it was given; () where nothing says so. url: where it is asked."""
 
     name: str
     precision: Precision
@@ -33,14 +33,19 @@ class Found:
     running: bool
     serving: bool
     devices: tuple[str, ...] = ()
+    url: str = ""
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """load: sequences that run or wait now; elsewhere: those that replicas on other hosts answer at once."""
+    """load: sequences that run or wait now; elsewhere: those that replicas on other hosts answer at once.
+
+    urls: all that gateways send requests to, or did and wait for the answers of.
+    """
 
     load: int
     elsewhere: int
+    urls: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,27 @@ def prepare(
     new = _replica(profile, rooms, host, Found(stem(profile, wanted), wanted, None, False, False))
     free = _free(host, replicas, new)
     steps = switch(replicas, new, free=free, load=traffic.load, elsewhere=traffic.elsewhere, count=count)
+    _refuse_strangers(steps, found, replicas, traffic.urls)
     return Switch(wanted, tuple(steps), tuple(_memory(steps, free)))
+
+
+def _refuse_strangers(
+    steps: Sequence[Step], found: Sequence[Found], replicas: Sequence[Replica], urls: frozenset[str]
+) -> None:
+    """An engine that is to be stopped can be drained only where gateways know it, or another that has its place."""
+    by_name = {each.name: each.url for each in found}
+    stopped = {step.replica.name for step in steps if isinstance(step, Stop)}
+    for place in places(replicas):
+        if any(by_name[each.name] in urls for each in place):
+            continue
+        for each in place:
+            if each.name in stopped:
+                known = ", ".join(sorted(urls)) or "none"
+                raise NotPossible(
+                    f"{each.name} would be asked at {by_name[each.name]}, and no gateway has such a replica, so no "
+                    f"request can be led away from it: they have {known}. Give --address as their files spell this "
+                    "host, or stop it by hand if nobody asks it"
+                )
 
 
 def stem(profile: Profile, precision: Precision) -> str:

@@ -63,8 +63,12 @@ class Processes:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Raises LauncherError while another switch is under way in the directory."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with (self.directory / "lock").open("w") as lock:
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            opened = (self.directory / "lock").open("w")
+        except OSError as error:
+            raise LauncherError(f"{self.directory} cannot be written: {error.strerror or error}") from None
+        with opened as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -107,7 +111,14 @@ class Processes:
             if not known:
                 path.unlink()
             raise LauncherError(f"{record.argv[0]}: {error.strerror or error}") from None
-        self._write(replace(record, pid=process.pid, born=_born(process.pid)))
+        try:
+            self._write(replace(record, pid=process.pid, born=_born(process.pid)))
+        except LauncherError:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            with suppress(OSError):
+                path.unlink()
+            raise
 
     def fault(self, name: str) -> str | None:
         return probe(f"http://127.0.0.1:{self._record(name).port}{self.ready_path}", PROBE_S)
@@ -184,10 +195,13 @@ class Processes:
         path = self._path(record.name)
         made = path.stat().st_mtime_ns if path.exists() else None
         new = path.with_suffix(".new")
-        new.write_text(json.dumps(asdict(record)) + "\n")
-        if made is not None:
-            os.utime(new, ns=(made, made))  # the order of found() is that in which they were first made
-        new.replace(path)
+        try:
+            new.write_text(json.dumps(asdict(record)) + "\n")
+            if made is not None:
+                os.utime(new, ns=(made, made))  # the order of found() is that in which they were first made
+            new.replace(path)
+        except OSError as error:
+            raise LauncherError(f"{path} cannot be written: {error.strerror or error}") from None
 
     def _pid(self, record: Record) -> int | None:
         """Of its process, while that is there."""

@@ -94,6 +94,7 @@ class Rolling:
         self._launcher, self._rotation, self._say = launcher, rotation, say
         self._patience = patience or Patience()
         self._started: list[Replica] = []  # by this switch, and not in the rotation yet
+        self._drained: list[Replica] = []  # by this switch, and running still
         self._stopped: list[Replica] = []  # by this switch, and nobody in their place yet
 
     def carry_out(self, steps: Iterable[Step]) -> None:
@@ -117,6 +118,7 @@ class Rolling:
             self._drain(replica)
         elif isinstance(step, Stop):
             self._rotation.remove(self._launcher.url(replica.name))
+            self._drained = [each for each in self._drained if each is not replica]
             self._stopped.append(replica)
             if fault := self._launcher.stop(replica.name):
                 self._say(f"{replica.name} {fault}")
@@ -140,12 +142,12 @@ class Rolling:
 
     def _drain(self, replica: Replica) -> None:
         url = self._launcher.url(replica.name)
+        self._drained.append(replica)  # first: a gateway may have done it when the next one fails
         self._rotation.drain(url)
         deadline = time.monotonic() + self._patience.drain
         while left := self._rotation.running(url) or self._launcher.outstanding(replica.name) or 0:
             if time.monotonic() >= deadline:
-                self._rotation.add(url, self._patience.token)
-                raise SwitchFailed(f"it still answers {left} after {self._patience.drain:g} s, and serves on")
+                raise SwitchFailed(f"it still answers {left} after {self._patience.drain:g} s")
             time.sleep(POLL_S)
 
     def _take_back(self, at: Replica) -> Sequence[str]:
@@ -159,6 +161,12 @@ class Rolling:
                 told.append(f"{new.name} was taken away")
             except (LauncherError, RotationError) as error:
                 told.append(f"{new.name} could not be taken away: {error}")
+        for old in self._drained:
+            try:
+                self._rotation.add(self._launcher.url(old.name), self._patience.token)
+                told.append(f"{old.name} gets requests again")
+            except (LauncherError, RotationError) as error:
+                told.append(f"{old.name} runs, and gets requests again only from the gateways before this one: {error}")
         for old in self._stopped:
             try:
                 self._launcher.start(old)

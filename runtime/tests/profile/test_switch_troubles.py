@@ -1,0 +1,129 @@
+"""What goes wrong in the middle of a switch: a gateway is gone, a socket is another service's, a name is misspelt."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wxruntime.gateway.admin_client import like_those_there
+from wxruntime.profile.command import Command
+from wxruntime.profile.containers import Containers
+from wxruntime.profile.processes import Processes
+from wxruntime.profile.rolling import LauncherError, Rolling, RotationError, SwitchFailed
+from wxruntime.profile.switch import Drain, Replica, Stop
+
+OLD = Replica("ernie-fp32-1", "fp32", 1.0, 4)
+
+
+class TwoGateways:
+    """The second fails at `fails`; the first does what it is asked."""
+
+    def __init__(self, fails: str) -> None:
+        self._fails = fails
+        self.first = "up"
+
+    def _asked(self, what: str, state: str) -> None:
+        self.first = state
+        if what == self._fails:
+            raise RotationError("no gateway answers at two.sock: Connection refused")
+
+    def add(self, url: str, seconds: float) -> None:
+        self._asked("add", "up")
+
+    def drain(self, url: str) -> None:
+        self._asked("drain", "draining")
+
+    def remove(self, url: str) -> None:
+        self._asked("remove", "gone")
+
+    def running(self, url: str) -> int:
+        return 0
+
+
+class Engines:
+    """Nothing is started or ended in these tests."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def url(self, name: str) -> str:
+        return "http://127.0.0.1:8000"
+
+    def outstanding(self, name: str) -> int | None:
+        return None
+
+    def _never(self, *_: object) -> None:
+        raise AssertionError("this engine serves on")
+
+    start = fault = ended = stop = remove = _never
+
+
+@pytest.mark.parametrize("fails", ["drain", "remove"])
+def test_who_was_to_go_gets_requests_again_where_a_gateway_fails(fails: str) -> None:
+    gateways = TwoGateways(fails)
+    with pytest.raises(SwitchFailed, match=r"two.sock.*ernie-fp32-1 gets requests again. the others serve on"):
+        Rolling(Engines(), gateways).carry_out([Drain(OLD), Stop(OLD)])
+    assert gateways.first == "up"
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> Iterator[Path]:
+    """A socket at which Docker would answer, with one container in it."""
+    inspected = {
+        "Id": "1", "Name": "/web", "Created": "2026", "State": {"Running": True}, "HostConfig": {},
+        "Config": {"Labels": None, "Cmd": ["x"]},
+    }  # fmt: skip
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known: dict[str, Any] = {
+                "/containers/json?all=1": [{"Id": "1", "Names": ["/web"], "Labels": None}],
+                "/containers/1/json": inspected,
+            }
+            body = json.dumps(known.get(self.path, {"message": "page not found"})).encode()
+            self.send_response(200 if self.path in known else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def address_string(self) -> str:
+            return "unix"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    path = tmp_path / "docker.sock"
+    with socketserver.ThreadingUnixStreamServer(str(path), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield path
+        server.shutdown()
+        thread.join()
+
+
+def test_a_socket_of_docker_is_no_gateways(docker: Path) -> None:
+    with pytest.raises(RotationError, match=r"docker.sock is no gateway's admin socket: HTTP 404"):
+        like_those_there([docker], "ernie")
+
+
+def test_a_container_that_is_not_there_is_told_and_not_left_out(docker: Path) -> None:
+    commands = {"fp32": Command(0, (), ("x",), {})}
+    with pytest.raises(LauncherError, match="no container ernei"):
+        Containers(docker, ["web", "ernei"], commands, range(8000, 8002)).found()  # type: ignore[arg-type]
+    (found,) = Containers(docker, ["web"], commands, range(8000, 8002)).found()  # type: ignore[arg-type]
+    assert (found.name, found.precision, found.replaces) == ("web", "fp32", None)
+
+
+def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    engines = Processes(tmp_path / "file/engines", lambda *_: Command(0, (), (), {}), range(8000, 8002), "/ready")
+    with pytest.raises(LauncherError, match="file/engines cannot be written: Not a directory"), engines.alone():
+        pass
