@@ -25,6 +25,7 @@ def _attend(
     begin(EARLY)
     row = tl.program_id(0)
     kv = tl.program_id(1)
+    scale = tl.cast(scale, tl.float32)  # torch.compile passes a float in 64 bits
     split = tl.program_id(2)
     length = tl.load(positions + row) + 1  # a row that holds no sequence has position -1
     tiles = tl.cdiv(tl.cdiv(length, KEYS), splits)

@@ -22,6 +22,7 @@ def _attend(
 ):  # fmt: skip
     tile = tl.program_id(0)
     kv = tl.program_id(1)
+    scale = tl.cast(scale, tl.float32)  # torch.compile passes a float in 64 bits
     # Sequence i's tiles begin at q_starts[i] // QUERIES + i or later, which rises with i: a binary search finds it.
     low = 0
     high = sequences
