@@ -39,7 +39,7 @@ $(ANSIBLE)/ready: Makefile
 # The runtime's tests share nothing with the others, which mostly wait for hosts: they run beside them, and are shown last.
 test: setup $(ANSIBLE)/ready
 	@failed=0; \
-	$(if $(RUNTIME),(cd runtime && exec nice -n 10 ../$(BIN)/pytest) >.venv/runtime-tests.log 2>&1 & runtime=$$!;) \
+	$(if $(RUNTIME),nice -n 10 $(MAKE) -s -C runtime test >.venv/runtime-tests.log 2>&1 & runtime=$$!;) \
 	ANSIBLE_PYTHON=$(CURDIR)/$(ANSIBLE)/bin/python $(BIN)/pytest || failed=1; \
 	$(if $(RUNTIME),wait $$runtime || failed=1; cat .venv/runtime-tests.log;) \
 	exit $$failed
