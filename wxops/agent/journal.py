@@ -8,7 +8,6 @@ import json
 import os
 import pwd
 import re
-import shutil
 import stat
 import time
 from typing import TYPE_CHECKING
@@ -174,6 +173,8 @@ class Journal:
 
     def keep_content(self, content: Content) -> str:
         """Copy a large file's bytes into the journal, synced; returns their name there."""
+        import shutil  # only large files and old journals need it
+
         name = self._free_name("blob")
         try:
             with content.open() as source, open(self.path(name), "wb") as target:
@@ -264,6 +265,8 @@ class Journal:
                     os.rename(os.path.join(folder, name), os.path.join(folder, PRUNED + name))
         for name in _names(folder):
             if name.startswith(PRUNED):  # also one whose removal was cut short
+                import shutil
+
                 shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 

@@ -11,18 +11,17 @@ import stat
 import sys
 import threading
 import time
-import traceback
 from typing import TYPE_CHECKING
 
 from wxops.agent import wire
 from wxops.agent.session import Session
-from wxops.agent.tunnel import Tunnels
 
 if TYPE_CHECKING:
     from io import BufferedReader
-    from typing import Callable
+    from typing import Callable, Optional
 
     from wxops.agent.session import Frames
+    from wxops.agent.tunnel import Tunnels
 
 STREAM_FRAMES = (wire.OPEN, wire.STREAM, wire.CLOSE)
 MAX_WAITING = 64
@@ -89,6 +88,8 @@ def serve(link: BufferedReader, add_files: Callable[[bytes], None]) -> None:
             reader.session.serve()
         status = 0
     except Exception:
+        import traceback  # only a bug needs it
+
         traceback.print_exc()
     finally:
         os._exit(status)  # not sys.exit: a thread stuck in a dead mount must not keep the agent alive
@@ -113,7 +114,7 @@ class Reader:
         self._busy = False
         self._frame = bytearray(wire.CHUNK)  # read into over and over: the kernel clears every page of a new one
         self.session = Session(out.send, self._frames, add_files)
-        self._tunnels = Tunnels(out.send)
+        self._tunnels: Optional[Tunnels] = None
 
     def read(self) -> None:
         try:
@@ -154,13 +155,20 @@ class Reader:
 
     def _take(self, kind: int, payload: bytes) -> None:
         if kind in STREAM_FRAMES:
-            self._tunnels.take(kind, payload)
+            self._tunnel(kind, payload)
         elif kind == wire.PING:
             self._out.send(wire.PONG)
         elif kind == wire.CANCEL:
             self.session.cancel()
         else:
             self._frames.put((kind, payload))
+
+    def _tunnel(self, kind: int, payload: bytes) -> None:
+        if self._tunnels is None:
+            from wxops.agent.tunnel import Tunnels  # few tasks have one, and it brings socket
+
+            self._tunnels = Tunnels(self._out.send)
+        self._tunnels.take(kind, payload)
 
     def _lost(self) -> None:
         self._out.lost = True

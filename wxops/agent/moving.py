@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 
 from wxops.agent.failure import ModuleFailure
 from wxops.agent.folder import sync_directory
@@ -19,6 +18,8 @@ def move_tree(source: str, target: str) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
+        import shutil  # most trees are renamed
+
         _copy(source, target)
         shutil.rmtree(source)
     for path in {os.path.dirname(source), os.path.dirname(target)}:
@@ -27,6 +28,8 @@ def move_tree(source: str, target: str) -> None:
 
 def _copy(source: str, target: str) -> None:
     """cp(1) keeps owners, modes, times, ACLs, hard links, holes and special files, which Python's copytree does not."""
+    import shutil
+
     new = beside(target)
     shutil.rmtree(new, ignore_errors=True)  # of a copy that was killed
     done = run(["cp", "-a", "-T", "--", source, new])

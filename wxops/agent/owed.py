@@ -7,7 +7,6 @@ neither a failure nor a kill at any instant loses it; the next run of the play r
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from typing import TYPE_CHECKING
@@ -80,4 +79,6 @@ def _folder(host: str) -> str:
 
 
 def _path(host: str, play: str, name: str) -> str:
+    import hashlib  # only who notes something needs it
+
     return os.path.join(_folder(host), hashlib.sha256(json.dumps([play, name]).encode()).hexdigest()[:32])

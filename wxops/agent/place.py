@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -173,6 +172,8 @@ def beside(path: str) -> str:
     folder, name = os.path.split(path)
     new = ".%s.wxops-new" % name
     if len(os.fsencode(new)) > LONGEST_NAME:
+        import hashlib  # few names are so long
+
         new = ".%s.wxops-new" % hashlib.sha256(os.fsencode(name)).hexdigest()
     return os.path.join(folder, new)
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import sys
-import tempfile
 import threading
 import time
 from importlib import import_module
@@ -69,6 +68,8 @@ class ControllerLink(Link):
 
     def fetch(self, name: str) -> Content:
         """The same in a file without a name, for who reads it twice; in memory when it is small."""
+        import tempfile  # little content is read twice
+
         spool = tempfile.SpooledTemporaryFile(max_size=SMALL)  # noqa: SIM115  it lives as long as the content
         try:
             for chunk in self.stream(name):

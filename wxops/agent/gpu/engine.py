@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wxops.agent.gpu.docker_get import DockerQuestions, DockerSilent
-
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional
 
     from wxops.agent.facts.host import Host
+    from wxops.agent.gpu.docker_get import DockerQuestions
 
 NO_DOCKER = "Docker does not run"
 SOCKET, PID_FILE = "/var/run/docker.sock", "/var/run/docker.pid"
@@ -26,12 +25,17 @@ class Engine:
         self.error = "" if present else NO_DOCKER
         self.notes: List[str] = []
         if present:
-            try:
-                self._ask(DockerQuestions(SOCKET, deadline))
-            except DockerSilent as silent:
-                self.error = str(silent)
-            except (ValueError, KeyError, TypeError) as error:
-                self.error = "Docker gave an unknown answer: %s: %s" % (type(error).__name__, error)
+            self._look(deadline)
+
+    def _look(self, deadline: float) -> None:
+        from wxops.agent.gpu.docker_get import DockerQuestions, DockerSilent  # they bring socket
+
+        try:
+            self._ask(DockerQuestions(SOCKET, deadline))
+        except DockerSilent as silent:
+            self.error = str(silent)
+        except (ValueError, KeyError, TypeError) as error:
+            self.error = "Docker gave an unknown answer: %s: %s" % (type(error).__name__, error)
 
     def _ask(self, docker: DockerQuestions) -> None:
         self.info = docker.get("/info") or {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-import shutil
 import stat
 from typing import TYPE_CHECKING
 
@@ -145,6 +144,8 @@ class FileKind(Kind):
         return "it belonged to %s, to whom %s cannot give it back" % (user_name(saved["uid"]), user_name(os.geteuid()))
 
     def recover(self, name: str) -> None:
+        import shutil  # only what a killed run left needs it
+
         with contextlib.suppress(OSError):
             os.unlink(beside(name))
         shutil.rmtree(beside(name), ignore_errors=True)
