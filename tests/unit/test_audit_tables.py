@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -54,14 +54,14 @@ NOT_BY_A_ROW = {
 def doubted(value: Any) -> Any:
     """A table of which nothing was verified."""
     if isinstance(value, Row):
-        return dataclasses.replace(value, status="unverified")
+        return msgspec.structs.replace(value, status="unverified")
     return tuple(map(doubted, value)) if isinstance(value, tuple) else value
 
 
 def test_a_row_that_is_not_verified_fails_no_host() -> None:
     tables = Tables.load()
-    names = {field.name for field in dataclasses.fields(Tables)}
-    unsure = dataclasses.replace(tables, **{name: doubted(getattr(tables, name)) for name in names})
+    names = {field.name for field in msgspec.structs.fields(Tables)}
+    unsure = msgspec.structs.replace(tables, **{name: doubted(getattr(tables, name)) for name in names})
     failing = set()
     for case in cases():
         rule = rule_named(case.rule)

@@ -6,7 +6,6 @@ import calendar
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
@@ -22,9 +21,11 @@ T = TypeVar("T")
 Status = Literal["verified", "secondary", "unverified"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """What each row has. status: its table's where it has none of its own."""
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """What each row has. status: its table's where it has none of its own.
+
+    Structs, not dataclasses: Python compiles six functions for each of those, which took as long as to read the file.
+    """
 
     status: Status = "verified"
     note: str = ""
@@ -35,16 +36,14 @@ class Row:
         return self.status == "verified"
 
 
-@dataclass(frozen=True, kw_only=True)
-class CudaFloor(Row):
+class CudaFloor(Row, frozen=True, kw_only=True):
     """The oldest driver that runs programs of a CUDA major release."""
 
     cuda_major: int
     min_driver_linux: Version
 
 
-@dataclass(frozen=True, kw_only=True)
-class BundledDriver(Row):
+class BundledDriver(Row, frozen=True, kw_only=True):
     """The driver that a toolkit was released with: it has all that the toolkit can use."""
 
     cuda: Version
@@ -52,8 +51,7 @@ class BundledDriver(Row):
     driver: Version | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Architecture(Row):
+class Architecture(Row, frozen=True, kw_only=True):
     """A GPU architecture, its compute capabilities, and the toolkits and driver branches that know it."""
 
     arch: str
@@ -63,8 +61,7 @@ class Architecture(Row):
     driver_last_branch: Version | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class CudnnCuda:
+class CudnnCuda(msgspec.Struct, frozen=True, kw_only=True):
     """What one cuDNN release needs with one CUDA major. cc: compute capabilities; where cc_min is given, all above."""
 
     major: int
@@ -74,8 +71,7 @@ class CudnnCuda:
     cc_min: Version | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cudnn(Row):
+class Cudnn(Row, frozen=True, kw_only=True):
     """One cuDNN release."""
 
     version: Version
@@ -83,15 +79,13 @@ class Cudnn(Row):
     also: tuple[Version, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class FirstCudnn(Row):
+class FirstCudnn(Row, frozen=True, kw_only=True):
     """The first release for a CUDA major."""
 
     version: Version
 
 
-@dataclass(frozen=True, kw_only=True)
-class TorchBuild:
+class TorchBuild(msgspec.Struct, frozen=True, kw_only=True):
     """One official build of a PyTorch release, and the libraries that it was built with."""
 
     cuda: Version
@@ -101,8 +95,7 @@ class TorchBuild:
     pypi_default: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class TorchRelease(Row):
+class TorchRelease(Row, frozen=True, kw_only=True):
     """A PyTorch release. python: the oldest and the newest that it supports."""
 
     torch: Version
@@ -111,8 +104,7 @@ class TorchRelease(Row):
     python_experimental: Version | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class TorchCode(Row):
+class TorchCode(Row, frozen=True, kw_only=True):
     """For which GPUs the official builds hold machine code (sass), and from which on code to compile (ptx)."""
 
     torch: tuple[Version, ...]
@@ -121,16 +113,14 @@ class TorchCode(Row):
     ptx: Version | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Feature(Row):
+class Feature(Row, frozen=True, kw_only=True):
     """From which compute capability on GPUs have a feature."""
 
     feature: str
     min_cc: Version
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mig(Row):
+class Mig(Row, frozen=True, kw_only=True):
     """A GPU that can be divided. gpu: a word of its name; min_driver: None where none is named."""
 
     gpu: str
@@ -138,8 +128,7 @@ class Mig(Row):
     min_driver: Version | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class MemoryErrors(Row):
+class MemoryErrors(Row, frozen=True, kw_only=True):
     """How GPUs mend their memory. gpus: words of their names."""
 
     gpus: tuple[str, ...]
@@ -147,16 +136,14 @@ class MemoryErrors(Row):
     retired_pages: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class OpenSSLBranch(Row):
+class OpenSSLBranch(Row, frozen=True, kw_only=True):
     """A branch of OpenSSL's own. eol: "" where none is told."""
 
     branch: Version
     eol: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DriverBranch(Row):
+class DriverBranch(Row, frozen=True, kw_only=True):
     """A driver branch. kind: LTSB, PB (production), NFB (new features); eol: a day or a month."""
 
     branch: Version
@@ -169,8 +156,7 @@ class DriverBranch(Row):
         return last_day(self.eol)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Xid(Row):
+class Xid(Row, frozen=True, kw_only=True):
     """An XID error. action: what to do at once; investigate: what to do if it comes again."""
 
     code: int
@@ -180,8 +166,7 @@ class Xid(Row):
     investigate: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class NvmlError(Row):
+class NvmlError(Row, frozen=True, kw_only=True):
     """What an error of the management library means, and what mends it."""
 
     error: str
@@ -189,8 +174,7 @@ class NvmlError(Row):
     fix: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class OsLife(Row):
+class OsLife(Row, frozen=True, kw_only=True):
     """An operating system's release. eol: of its maker's free security updates; extended: of those under other terms.
 
     extended_free: they cost nothing and need no subscription (Debian LTS).
@@ -203,32 +187,28 @@ class OsLife(Row):
     extended_free: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class AmdDriver(Row):
+class AmdDriver(Row, frozen=True, kw_only=True):
     """The ROCm releases that a release of AMD's driver is for."""
 
     driver: Version
     rocm: tuple[Version, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class AmdModule(Row):
+class AmdModule(Row, frozen=True, kw_only=True):
     """Which release of AMD's driver a version of the amdgpu kernel module is from."""
 
     module: Version
     driver: Version
 
 
-@dataclass(frozen=True, kw_only=True)
-class ToolkitRule(Row):
+class ToolkitRule(Row, frozen=True, kw_only=True):
     """A fault of the container toolkit. fixed: the first release without it, None where none is named."""
 
     id: str
     fixed: Version | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ForwardCompat(Row):
+class ForwardCompat(Row, frozen=True, kw_only=True):
     """Which cuda-compat packages work over which driver branches. rows: by package; C, NA or X for each column."""
 
     source: str
@@ -237,8 +217,7 @@ class ForwardCompat(Row):
     rows: dict[str, tuple[Literal["C", "NA", "X"], ...]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class DeprecatedName:
+class DeprecatedName(msgspec.Struct, frozen=True, kw_only=True):
     """A variable that has another name since a PyTorch release."""
 
     name: str
@@ -246,8 +225,7 @@ class DeprecatedName:
     from_torch: Version
 
 
-@dataclass(frozen=True, kw_only=True)
-class AllocConf:
+class AllocConf(msgspec.Struct, frozen=True, kw_only=True):
     """What PyTorch's allocator takes in PYTORCH_ALLOC_CONF."""
 
     source: str
@@ -264,8 +242,7 @@ class AllocConf:
         return (*self.bool_keys, *self.number_keys, *self.fraction_keys, *self.other_keys)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tables:
+class Tables(msgspec.Struct, frozen=True, kw_only=True):
     """All tables. sources: the table's key -> where it stands; collected: when they were read.
 
     gpus: names by compute capability.
