@@ -32,7 +32,8 @@ def gpu_host(lab: Lab) -> Iterator[Host]:
 def audited(lab: Lab, host: Host, scenario: Scenario) -> Audit:
     with placed(scenario, host):
         known = Knowledge.of(scenario.policies, today=TODAY)
-        return audit_hosts(Inventory.load([str(lab.inventory)]), [host.name], RunOptions(), known, {"deadline": 1})
+        inventory = Inventory.load([str(lab.inventory)])
+        return audit_hosts(inventory, [host.name], RunOptions(), lambda: known, {"deadline": 1})
 
 
 @pytest.mark.parametrize("scenario", Scenario.all(), ids=lambda scenario: scenario.name)

@@ -92,7 +92,7 @@ def test_what_is_asked_for_reaches_the_hosts_that_are_meant(typed: Typed, found:
     _, hosts, _, known, arguments, _ = found.asked
     assert hosts == ["gpu2"]
     assert arguments == {"deep": True, "environments": ["/opt/a", "/opt/b"]}
-    assert [policy.name for policy in known.policies] == ["vllm-0.33"]
+    assert [policy.name for policy in known().policies] == ["vllm-0.33"]
 
 
 REFUSED = {

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from wxops.audit.record import SCHEMA, HostRecord
 from wxops.engine.become import become_for
 from wxops.engine.connections import Connections
 from wxops.engine.options import RunOptions
@@ -18,6 +15,9 @@ from wxops.playbook.inventory import Inventory
 from wxops.playbook.plays import Common
 from wxops.playbook.templating import Templar
 from wxops.transport.agent import RunIdentity
+
+if TYPE_CHECKING:
+    from wxops.audit.record import HostRecord
 
 MODULE, FACT = "gpu_facts", "gpu"
 LARGEST = 8 << 20
@@ -70,6 +70,10 @@ def collect(
 
 def record_of(host: str, result: Any) -> HostRecord | Problem:
     """The record in a module's result. What a host makes up is a problem of that host, with the place in the record."""
+    import msgspec
+
+    from wxops.audit.record import SCHEMA, HostRecord  # the hosts were being reached meanwhile
+
     if not isinstance(result, Mapping):
         return Problem(f"{MODULE} gave no result")
     if result.get("failed"):

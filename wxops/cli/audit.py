@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -90,11 +92,22 @@ def audit(context: click.Context, /, **given: Any) -> int:
     return found.exit_code(given["strict"])
 
 
-def _knowledge(given: dict[str, Any]) -> Knowledge:
-    """The tables, the policies and the model that are asked for; wrong ones are refused before a host is asked."""
-    from wxops.audit.knowledge import Knowledge
+def _knowledge(given: dict[str, Any]) -> Callable[[], Knowledge]:
+    """The tables, the policies and the model that are asked for; wrong ones are refused before a host is asked.
 
-    return Knowledge.of(given["policies"] or ("guide",), _demand(given))
+    Where only wxops's own are asked for, they are read while the hosts are being reached.
+    """
+    policies, demand = given["policies"], _demand(given)
+
+    @functools.cache
+    def known() -> Knowledge:
+        from wxops.audit.knowledge import Knowledge
+
+        return Knowledge.of(policies or ("guide",), demand)
+
+    if policies or demand:
+        known()
+    return known
 
 
 def _demand(given: dict[str, Any]) -> Demand | None:
@@ -111,9 +124,11 @@ def _demand(given: dict[str, Any]) -> Demand | None:
 
 
 def _baseline(path: str | None) -> Any:
+    if not path:
+        return None
     from wxops.audit import saved
 
-    return saved.load(Path(path)) if path else None
+    return saved.load(Path(path))
 
 
 def _outputs_are_apart(given: dict[str, Any]) -> None:
@@ -148,7 +163,7 @@ def _outputs_can_be_written(given: dict[str, Any]) -> None:
             )
 
 
-def _audit(known: Knowledge, given: dict[str, Any]) -> Audit:
+def _audit(known: Callable[[], Knowledge], given: dict[str, Any]) -> Audit:
     from wxops.audit.run import audit_hosts
     from wxops.playbook.inventory import Inventory
     from wxops.playbook.settings import Settings
@@ -262,7 +277,7 @@ def plan(wanted: tuple[str, ...], as_json: bool, strict: bool, **given: Any) -> 
 
     known, aims = _knowledge(given), targets(wanted)
     found = _audit(known, {**given, "deep": False, "environments": ()})
-    plans = [plan_for(host.record, known, aims, strict) for host in found.hosts if host.record is not None]
+    plans = [plan_for(host.record, known(), aims, strict) for host in found.hosts if host.record is not None]
     silent = [host for host in found.hosts if host.record is None]
     for line in (
         [audit_plan.as_json(plans, silent)] if as_json else audit_plan.lines(plans, silent, sys.stdout.isatty())
