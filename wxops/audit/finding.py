@@ -19,7 +19,10 @@ class Verdict(StrEnum):
     @property
     def rank(self) -> int:
         """0 is the worst."""
-        return list(Verdict).index(self)
+        return RANKS[self]
+
+
+RANKS = {verdict: rank for rank, verdict in enumerate(Verdict)}
 
 
 @dataclass(frozen=True)

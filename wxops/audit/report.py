@@ -33,8 +33,9 @@ class HostAudit:
     @property
     def gravity(self) -> tuple[int, int, int]:
         """By which hosts stand, the worst first: the verdict, the area it is of, and how many findings share it."""
-        worst = [AREAS.index(finding.area) for finding in self.findings if finding.verdict is self.verdict]
-        return self.verdict.rank, min(worst, default=0), -len(worst)
+        verdict = self.verdict
+        worst = [AREAS.index(finding.area) for finding in self.findings if finding.verdict is verdict]
+        return verdict.rank, min(worst, default=0), -len(worst)
 
 
 @dataclass(frozen=True)
