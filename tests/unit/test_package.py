@@ -83,6 +83,19 @@ def test_bytecode_of_a_file_that_changed_is_made_anew(folder: Path) -> None:
     assert b"another" in files_in(package.pack(frozenset({"main.py"}), True))["wxops/agent/main.pyc"]
 
 
+def test_what_every_run_needs_is_packed_once_for_all_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = package.pack(frozenset({"main.py"}), True, "core")
+    package._pack.cache_clear()
+    with monkeypatch.context() as context:
+        context.setattr(package, "_compressed", None)  # it is not asked again
+        assert package.pack(frozenset({"main.py"}), True, "core") == first
+    (folder / "main.py").write_text("answer = 'another'\n")
+    package._pack.cache_clear()
+    assert b"another" in files_in(package.pack(frozenset({"main.py"}), True, "core"))["wxops/agent/main.pyc"]
+    assert package.pack(frozenset({"main.py"}), False, "core") != first
+
+
 def test_where_bytecode_cannot_be_kept_the_agent_travels_all_the_same(folder: Path) -> None:
     (folder / "__pycache__").write_text("a file where the folder should be")
-    assert files_in(package.pack(frozenset({"main.py"}), True)).keys() == {"wxops/agent/main.pyc"}
+    for name in ("", "core"):
+        assert files_in(package.pack(frozenset({"main.py"}), True, name)).keys() == {"wxops/agent/main.pyc"}

@@ -126,9 +126,11 @@ class Agent:
     def _files_for(self, module: str, as_job: bool) -> bytes:
         """What the agent lacks for a module, in a frame; nothing when it has it all."""
         jobs = package.module_files("async_status") if as_job else frozenset()
-        missing = (package.module_files(module) | jobs) - self._sent_files
+        needed = package.module_files(module) | jobs
+        missing = needed - self._sent_files
         self._sent_files |= missing
-        return wire.pack(wire.MODULE, package.pack(missing, self._compiled)) if missing else b""
+        name = "" if as_job or missing != needed else module  # a run that did something else before asks for less
+        return wire.pack(wire.MODULE, package.pack(missing, self._compiled, name)) if missing else b""
 
     def _answers(self, output: Output | None) -> Iterator[tuple[int, dict[str, Any]]]:
         """What comes back for one message."""

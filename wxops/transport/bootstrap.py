@@ -45,5 +45,5 @@ def command_line(interpreters: Sequence[str], become: Become | None) -> str:
 def payload(compiled: bool) -> bytes:
     """The agent's core: the second stage, then a package of what its main file needs. The rest follows with tasks."""
     loader = zlib.compress((package.AGENT / "loader.py").read_bytes(), 9)
-    core = package.pack(package.core(), compiled)
+    core = package.pack(package.core(), compiled, "core")
     return b"%d\n%b%d\n%b" % (len(loader), loader, len(core), core)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import glob
+import hashlib
 import importlib.util
 import json
 import marshal
 import os
 import re
 import struct
+import sys
 import threading
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import wxops.agent
@@ -48,18 +50,28 @@ def same_python(magic: str) -> bool:
     return magic == importlib.util.MAGIC_NUMBER.hex()
 
 
-def pack(names: frozenset[str], compiled: bool) -> bytes:
+def pack(names: frozenset[str], compiled: bool, keep_as: str = "") -> bytes:
     """These files as `MemoryImporter.add` takes them: zlib over a line of JSON, path -> size, and then their bytes.
 
     compiled: as bytecode, for a host with the controller's own Python; every other one gets the sources, and takes
-    some 70 ms to compile those of a usual playbook.
+    some 70 ms to compile those of a usual playbook. keep_as: the name under which it is kept for the next run, for what
+    every run needs; to compress an audit's files takes half as long as to log in.
     """
     with _packing:  # the hosts of a play ask for the same, all at once
-        return _pack(names, compiled)
+        return _pack(names, compiled, keep_as)
 
 
 @functools.cache
-def _pack(names: frozenset[str], compiled: bool) -> bytes:
+def _pack(names: frozenset[str], compiled: bool, keep_as: str) -> bytes:
+    if not keep_as:
+        return _compressed(names, compiled)
+    kind = sys.implementation.cache_tag if compiled else "source"
+    states = "".join(f"{name} {_state(_path_here(name)).hex()}\n" for name in sorted(names))
+    header = hashlib.sha256(states.encode()).digest()
+    return _kept(AGENT / "__pycache__" / f"{keep_as}.{kind}.pack", header, lambda: _compressed(names, compiled))
+
+
+def _compressed(names: frozenset[str], compiled: bool) -> bytes:
     content = _bytecode if compiled else _source
     files = {_path_there(name) + ("c" if compiled else ""): content(name) for name in sorted(names)}
     index = json.dumps({path: len(data) for path, data in files.items()}).encode()
@@ -88,22 +100,32 @@ def _source(name: str) -> bytes:
 
 def _bytecode(name: str) -> bytes:
     """Without docstrings and asserts; kept where Python itself keeps such: __pycache__/NAME.cpython-311.opt-2.pyc."""
-    source = _path_here(name)
+    source, shown = _path_here(name), f"<wxops>/{_path_there(name).removeprefix('wxops/')}"
+    return _kept(
+        Path(importlib.util.cache_from_source(source, optimization=2)), _state(source),
+        lambda: marshal.dumps(compile(_source(name), shown, "exec", dont_inherit=True, optimize=2)),
+    )  # fmt: skip
+
+
+def _state(source: Path) -> bytes:
+    """Which Python's bytecode of which state of a file: the head of a .pyc."""
     status = source.stat()
-    header = importlib.util.MAGIC_NUMBER + struct.pack("<3L", 0, int(status.st_mtime) & 0xFFFFFFFF, status.st_size)
-    cache = Path(importlib.util.cache_from_source(source, optimization=2))
+    return importlib.util.MAGIC_NUMBER + struct.pack("<3L", 0, int(status.st_mtime) & 0xFFFFFFFF, status.st_size)
+
+
+def _kept(path: Path, header: bytes, make: Callable[[], bytes]) -> bytes:
+    """What a run before made, if this header stands before it; else it is made, and kept for the next run."""
     with contextlib.suppress(OSError):
-        kept = cache.read_bytes()
+        kept = path.read_bytes()
         if kept.startswith(header):
             return kept[len(header) :]
-    shown = f"<wxops>/{_path_there(name).removeprefix('wxops/')}"
-    code = marshal.dumps(compile(_source(name), shown, "exec", dont_inherit=True, optimize=2))
+    made = make()
     with contextlib.suppress(OSError):  # a folder of the system's, in which this user may not write
-        cache.parent.mkdir(exist_ok=True)
-        draft = cache.with_suffix(f".{os.getpid()}")
-        draft.write_bytes(header + code)
-        draft.replace(cache)
-    return code
+        path.parent.mkdir(exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.write_bytes(header + made)
+        draft.replace(path)
+    return made
 
 
 @functools.cache
