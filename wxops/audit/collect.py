@@ -12,7 +12,6 @@ from wxops.engine.connections import Connections
 from wxops.engine.options import RunOptions
 from wxops.errors import HostUnreachable, WxopsError
 from wxops.playbook.inventory import Inventory
-from wxops.playbook.plays import Common
 from wxops.playbook.templating import Templar
 from wxops.transport.agent import RunIdentity
 
@@ -50,7 +49,7 @@ def collect(
     def ask(host: str) -> tuple[str, HostRecord | Problem]:
         templar = Templar({**inventory.variables(host), **options.extra_vars}, vault=options.vault)
         try:
-            become = become_for(Common(), templar, templar.namespace(), options)
+            become = become_for(None, templar, templar.namespace(), options)
             with connections.agent(host, templar.namespace(), become) as agent:
                 ((_, result),) = agent.run(MODULE, [dict(arguments or {})], task="audit")
         except HostUnreachable as error:

@@ -111,7 +111,6 @@ def _knowledge(given: dict[str, Any]) -> Callable[[], Knowledge]:
 
 
 def _demand(given: dict[str, Any]) -> Demand | None:
-    from wxops.audit.demand import Demand
     from wxops.errors import InputError
 
     names = ("engine", "precision", "context", "sequences", "gpus")
@@ -120,6 +119,8 @@ def _demand(given: dict[str, Any]) -> Demand | None:
         if told:
             raise InputError(f"--{next(iter(told))} says how a model is to be served", fix="name the model with --for")
         return None
+    from wxops.audit.demand import Demand
+
     return Demand(given["model"], **told)
 
 

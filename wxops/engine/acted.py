@@ -8,14 +8,13 @@ from typing import Any
 
 from wxops.engine.become import again, become_for, how
 from wxops.engine.options import RunOptions
-from wxops.playbook.plays import Common
 from wxops.playbook.templating import Templar
 from wxops.transport.options import Become
 
 
 def likely(templar: Templar, options: RunOptions) -> list[dict[str, str | None]]:
     """Who may have acted where no record tells: whom the inventory and the flags name."""
-    become = become_for(Common(), templar, templar.namespace(), options)
+    become = become_for(None, templar, templar.namespace(), options)
     whom: list[dict[str, str | None]] = [{"become": None}, *([how(become)] if become else [])]
     return [{"connection": None, "login": None, **each} for each in whom]
 

@@ -5,49 +5,58 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from wxops.engine.options import RunOptions
 from wxops.errors import InputError
-from wxops.playbook.plays import Common
-from wxops.playbook.signature import boolean
-from wxops.playbook.templating import Templar
 from wxops.transport.becoming import METHODS
 from wxops.transport.options import Become
+
+if TYPE_CHECKING:
+    from wxops.engine.options import RunOptions
+    from wxops.playbook.plays import Common
+    from wxops.playbook.templating import Templar
 
 SHORT_FLAGS = re.compile(r"-[ABbEHiKkNnPSsv]+")
 """Flags of sudo that take no value: -Hn is -H and -n, while in -unathan the n belongs to a name."""
 PASSWORDS = ("ansible_become_password", "ansible_become_pass")
 
 
-def become_for(common: Common, templar: Templar, variables: Mapping[str, Any], options: RunOptions) -> Become | None:
+def become_for(
+    common: Common | None, templar: Templar, variables: Mapping[str, Any], options: RunOptions
+) -> Become | None:
     """The user to become on the host whose `variables` these are, or None to stay the login user.
 
-    Variables (ansible_become...) win over keywords, and keywords over flags, as in Ansible.
+    Variables (ansible_become...) win over keywords, and keywords over flags, as in Ansible. common: None outside plays.
     """
 
-    def value(name: str, keyword: Any, flag: Any) -> Any:
+    def value(name: str, flag: Any) -> Any:
         found = next((variables[key] for key in _names(name, method) if variables.get(key) is not None), None)
-        if found is None:
-            found = templar.render(keyword)
+        if found is None and common is not None:
+            found = templar.render(getattr(common, name))
         return flag if found is None else found
 
     method = ""
-    wanted = value("become", common.become, options.become)
-    try:
-        if wanted is None or not boolean(wanted):
-            return None
-    except ValueError as error:
-        raise InputError(f"become {error}") from None
-    method = _method(value("become_method", common.become_method, options.become_method))
-    flags, exe = value("become_flags", common.become_flags, None), value("become_exe", common.become_exe, None)
+    wanted = value("become", options.become)
+    if wanted is None or not _truth(wanted):
+        return None
+    method = _method(value("become_method", options.become_method))
+    flags, exe = value("become_flags", None), value("become_exe", None)
     return Become(
-        user=str(value("become_user", common.become_user, options.become_user) or "root"),
+        user=str(value("become_user", options.become_user) or "root"),
         method=method,
         password=password_of(variables, options, method),
         flags=None if flags is None else _flags(str(flags), method),
         exe=str(exe) if exe else None,
     )
+
+
+def _truth(wanted: Any) -> bool:
+    from wxops.playbook.signature import boolean
+
+    try:
+        return boolean(wanted)
+    except ValueError as error:
+        raise InputError(f"become {error}") from None
 
 
 def password_of(variables: Mapping[str, Any], options: RunOptions, method: str) -> str | None:

@@ -12,11 +12,13 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from wxops.engine.state import HostState
 from wxops.errors import InputError
-from wxops.playbook.secrets import SecretRegistry
+
+if TYPE_CHECKING:
+    from wxops.engine.state import HostState
+    from wxops.playbook.secrets import SecretRegistry
 
 SCHEMA = "s1_"
 """What ansible-core 2.19 puts before a host's name, for the layout that `__payload__` stands for."""
@@ -32,6 +34,8 @@ class FactCache:
 
     def recall(self, host: str) -> HostState:
         """A host as the last run knew it. One that is not known, or too long ago, begins without facts."""
+        from wxops.engine.state import HostState  # most runs keep no facts
+
         state = HostState(host)
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # absent, or not ours: it is only a cache
             path = self._path(host)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from wxops.engine.fact_cache import FactCache
 from wxops.playbook.vault import VaultKeys
+
+if TYPE_CHECKING:
+    from wxops.engine.fact_cache import FactCache
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from wxops.engine.connections import Connections
 from wxops.engine.options import RunOptions
 from wxops.errors import HostUnreachable, WxopsError
 from wxops.playbook.inventory import Inventory
-from wxops.playbook.plays import Common
 from wxops.playbook.templating import Templar
 from wxops.transport.agent import RunIdentity
 
@@ -34,7 +33,7 @@ def ping(inventory: Inventory, hosts: Sequence[str], options: RunOptions) -> Ite
     def ask(host: str) -> PingResult:
         templar = Templar({**inventory.variables(host), **options.extra_vars}, vault=options.vault)
         try:
-            become = become_for(Common(), templar, templar.namespace(), options)
+            become = become_for(None, templar, templar.namespace(), options)
             with connections.agent(host, templar.namespace(), become) as agent:
                 return PingResult(host, agent.hello["python"], "root" if agent.hello["euid"] == 0 else "a user")
         except HostUnreachable as error:
