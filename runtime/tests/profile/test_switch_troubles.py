@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import socketserver
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import pytest
 from wxruntime.gateway.admin_client import like_those_there
 from wxruntime.profile.command import Command
 from wxruntime.profile.containers import Containers
-from wxruntime.profile.processes import Processes
+from wxruntime.profile.processes import Processes, Record
 from wxruntime.profile.rolling import LauncherError, Rolling, RotationError, SwitchFailed
 from wxruntime.profile.switch import Drain, Replica, Stop
 
@@ -127,3 +129,31 @@ def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     engines = Processes(tmp_path / "file/engines", lambda *_: Command(0, (), (), {}), range(8000, 8002), "/ready")
     with pytest.raises(LauncherError, match="file/engines cannot be written: Not a directory"), engines.alone():
         pass
+
+
+SLEEPS = Command(0, (sys.executable,), ("-c", "import time; time.sleep(60)"), {})
+
+
+class FullDisk(Processes):
+    """A record is written once more, and then the disk is full."""
+
+    def _write(self, record: Record) -> None:
+        if record.pid is not None:
+            raise LauncherError("the disk is full")
+        super()._write(record)
+
+
+def test_an_engine_whose_record_cannot_be_completed_is_ended_and_one_that_was_known_is_known_still(
+    tmp_path: Path,
+) -> None:
+    engines = Processes(tmp_path, lambda *_: SLEEPS, range(8000, 8002), "/ready")
+    full = FullDisk(*(getattr(engines, each.name) for each in fields(engines)))
+    with pytest.raises(LauncherError, match="the disk is full"):
+        full.start(OLD)
+    assert full.found() == []
+
+    engines.start(OLD)
+    engines.stop(OLD.name)
+    with pytest.raises(LauncherError, match="the disk is full"):
+        full.start(OLD)
+    assert [each.name for each in engines.found()] == [OLD.name] and not engines.running(OLD.name)

@@ -116,8 +116,9 @@ class Processes:
         except LauncherError:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            with suppress(OSError):
-                path.unlink()
+            if not known:
+                with suppress(OSError):
+                    path.unlink()
             raise
 
     def fault(self, name: str) -> str | None:
