@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,20 +24,15 @@ class Gateways:
     """What a replica that is added has beside its URL, as the gateway's file names it."""
 
     def add(self, url: str, seconds: float) -> None:
+        """Each is asked, also after one that fails: of those that drained it, as many as can undo that."""
         deadline = time.monotonic() + seconds
-        for socket in self.sockets:
-            self._asked(socket, "POST", REPLICAS, {**self.settings_of(socket, url), "model": self.model, "url": url})
-        for socket in self.sockets:
-            while (found := self._replica(socket, url)) is None or found["state"] != "up":
-                if time.monotonic() >= deadline:
-                    why = f": {found['trouble']}" if found is not None and found["trouble"] else ""
-                    raise RotationError(f"{socket} had no token of {url} in {seconds:g} s{why}")
-                time.sleep(POLL_S)
+        self._each(lambda socket: self._add(socket, url))
+        self._each(lambda socket: self._wait_until_up(socket, url, seconds, deadline))
 
     def drain(self, url: str) -> None:
-        for socket in self.sockets:
-            if self._replica(socket, url) is not None:
-                self._asked(socket, "POST", f"{REPLICAS}/drain", {"model": self.model, "url": url})
+        """Each is looked at before one is asked: while one does not answer, none stops sending requests."""
+        for socket in [each for each in self.sockets if self._replica(each, url) is not None]:
+            self._asked(socket, "POST", f"{REPLICAS}/drain", {"model": self.model, "url": url})
 
     def running(self, url: str) -> int:
         models = [self._model(socket) for socket in self.sockets]
@@ -45,9 +40,8 @@ class Gateways:
         return sum(int(each["running"]) for each in there)
 
     def remove(self, url: str) -> None:
-        for socket in self.sockets:
-            if self._replica(socket, url) is not None:
-                self._asked(socket, "DELETE", REPLICAS, {"model": self.model, "url": url})
+        """Each is asked, also after one that fails."""
+        self._each(lambda socket: self._remove(socket, url))
 
     # -- what a plan wants to know
 
@@ -76,6 +70,31 @@ class Gateways:
         return found["settings"] if found is not None else self.settings
 
     # --
+
+    def _each(self, ask: Callable[[Path], None]) -> None:
+        """Raises RotationError with all that failed."""
+        failed = []
+        for socket in self.sockets:
+            try:
+                ask(socket)
+            except RotationError as error:
+                failed.append(str(error))
+        if failed:
+            raise RotationError("; ".join(failed))
+
+    def _add(self, socket: Path, url: str) -> None:
+        self._asked(socket, "POST", REPLICAS, {**self.settings_of(socket, url), "model": self.model, "url": url})
+
+    def _wait_until_up(self, socket: Path, url: str, seconds: float, deadline: float) -> None:
+        while (found := self._replica(socket, url)) is None or found["state"] != "up":
+            if time.monotonic() >= deadline:
+                why = f": {found['trouble']}" if found is not None and found["trouble"] else ""
+                raise RotationError(f"{socket} had no token of {url} in {seconds:g} s{why}")
+            time.sleep(POLL_S)
+
+    def _remove(self, socket: Path, url: str) -> None:
+        if self._replica(socket, url) is not None:
+            self._asked(socket, "DELETE", REPLICAS, {"model": self.model, "url": url})
 
     def _model(self, socket: Path) -> Any:
         told = self._asked(socket, "GET", REPLICAS)["models"]

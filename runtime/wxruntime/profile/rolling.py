@@ -32,7 +32,10 @@ class Rotation(Protocol):
     """Who sends requests to replicas: the gateways. All raise RotationError."""
 
     def add(self, url: str, seconds: float) -> None:
-        """From now on requests may go there. Returns when all gateways have had a token of it."""
+        """From now on requests may go there. Returns when all gateways have had a token of it.
+
+        One that fails keeps none of the others from being asked.
+        """
 
     def drain(self, url: str) -> None:
         """No request is sent there any more once this returns; those that were are answered."""
@@ -41,7 +44,7 @@ class Rotation(Protocol):
         """How many requests that were sent there are not answered yet."""
 
     def remove(self, url: str) -> None:
-        """It is not known there any more."""
+        """It is not known there any more. One that fails keeps none of the others from being asked."""
 
 
 class Launcher(Protocol):
@@ -166,7 +169,7 @@ class Rolling:
                 self._rotation.add(self._launcher.url(old.name), self._patience.token)
                 told.append(f"{old.name} gets requests again")
             except (LauncherError, RotationError) as error:
-                told.append(f"{old.name} runs, and gets requests again only from the gateways before this one: {error}")
+                told.append(f"{old.name} runs, and gets requests again from all gateways but these: {error}")
         for old in self._stopped:
             try:
                 self._launcher.start(old)
