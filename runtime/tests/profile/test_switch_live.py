@@ -186,8 +186,8 @@ def test_an_engine_that_no_gateway_has_under_this_address_is_not_stopped(place: 
     assert place.switch("fp32", "--count", "1").returncode == 0
     told = place.switch("bf16", "--address", "localhost")
     assert told.returncode == 2, told.stdout + told.stderr
-    assert f"asked at http://localhost:{place.port}, and no gateway has such a replica" in told.stderr
-    assert f"they have http://127.0.0.1:{place.port}. Give --address" in told.stderr
+    assert f"asked at http://localhost:{place.port}, and the gateway at {place.socket} has no such" in told.stderr
+    assert f"it has http://127.0.0.1:{place.port}. Give --address" in told.stderr
     assert place.dtypes() == ["float32"] and list(place.gateway.replicas().values()) == ["up"]
 
 

@@ -54,10 +54,13 @@ class Gateways:
         models = [self._model(socket) for socket in self.sockets]
         return sum(int(each["running"]) + int(each["waiting"]) for each in models)
 
-    def urls(self) -> frozenset[str]:
-        """Of all replicas that they know, those included that have left and still answer."""
-        models = [self._model(socket) for socket in self.sockets]
-        return frozenset(str(each["url"]) for model in models for each in (*model["replicas"], *model["leaving"]))
+    def urls(self) -> Mapping[str, frozenset[str]]:
+        """Of each gateway, by its socket: the replicas that it knows, with those that have left and still answer."""
+        models = {str(socket): self._model(socket) for socket in self.sockets}
+        return {
+            socket: frozenset(str(each["url"]) for each in (*model["replicas"], *model["leaving"]))
+            for socket, model in models.items()
+        }
 
     def elsewhere(self, here: Sequence[str]) -> int:
         """Calls that replicas at other URLs than these take at once, by what the first gateway knows."""

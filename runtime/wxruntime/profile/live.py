@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wxruntime.document import DocumentError
@@ -40,12 +40,12 @@ class Found:
 class Traffic:
     """load: sequences that run or wait now; elsewhere: those that replicas on other hosts answer at once.
 
-    urls: all that gateways send requests to, or did and wait for the answers of.
+    urls: by each gateway's name all that it sends requests to, or did and waits for the answers of.
     """
 
     load: int
     elsewhere: int
-    urls: frozenset[str] = frozenset()
+    urls: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,22 +84,21 @@ def prepare(
 
 
 def _refuse_strangers(
-    steps: Sequence[Step], found: Sequence[Found], replicas: Sequence[Replica], urls: frozenset[str]
+    steps: Sequence[Step], found: Sequence[Found], replicas: Sequence[Replica], gateways: Mapping[str, frozenset[str]]
 ) -> None:
-    """An engine that is to be stopped can be drained only where gateways know it, or another that has its place."""
+    """An engine can be drained, to be stopped, only where each gateway knows it, or another that has its place."""
     by_name = {each.name: each.url for each in found}
     stopped = {step.replica.name for step in steps if isinstance(step, Stop)}
     for place in places(replicas):
-        if any(by_name[each.name] in urls for each in place):
-            continue
-        for each in place:
-            if each.name in stopped:
-                known = ", ".join(sorted(urls)) or "none"
-                raise NotPossible(
-                    f"{each.name} would be asked at {by_name[each.name]}, and no gateway has such a replica, so no "
-                    f"request can be led away from it: they have {known}. Give --address as their files spell this "
-                    "host, or stop it by hand if nobody asks it"
-                )
+        there = {by_name[each.name] for each in place}
+        leaving = next((each.name for each in place if each.name in stopped), None)
+        stranger = next((gateway for gateway, urls in gateways.items() if not there & urls), None)
+        if leaving is not None and stranger is not None:
+            raise NotPossible(
+                f"{leaving} would be asked at {by_name[leaving]}, and the gateway at {stranger} has no such replica, "
+                f"so no request can be led away from it: it has {', '.join(sorted(gateways[stranger])) or 'none'}. "
+                "Give --address as its file spells this host, or stop it by hand if nobody asks it"
+            )
 
 
 def stem(profile: Profile, precision: Precision) -> str:
