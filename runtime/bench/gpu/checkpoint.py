@@ -1,4 +1,4 @@
-"""A checkpoint directory with random weights for the server: `checkpoint.py s|m DIRECTORY [--no-weights]`."""
+"""A checkpoint directory with random weights for the server: `checkpoint.py s|m|e DIRECTORY [--no-weights]`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ def write_weights(directory: Path, model: str) -> None:
     for name, size in sizes.items():
         ones = len(size) == 1
         weight = torch.empty(size, device="cuda", dtype=torch.bfloat16)
-        shard[name] = (weight.fill_(1) if ones else weight.normal_(0, 0.02)).cpu()
+        if name.endswith("e_score_correction_bias"):
+            weight.zero_()  # so that the experts are chosen by the token alone
+        else:
+            weight = weight.fill_(1) if ones else weight.normal_(0, 0.02)
+        shard[name] = weight.cpu()
         placed[name] = f"model-{number:05}.safetensors"
         if sum(each.nbytes for each in shard.values()) > SHARD or len(placed) == len(sizes):
             save_file(shard, directory / placed[name], {"format": "pt"})

@@ -56,7 +56,9 @@ def continuous(model: str, ours: bool) -> None:
 
     from wxruntime.attention import install
 
-    made = random_model(model, install() if ours else "paged|sdpa")
+    made = random_model(model, "sdpa" if ours else "paged|sdpa")
+    if ours:
+        install(made)
     who = "transformers batching" + (", our attention" if ours else "")
     settings = GenerationConfig(max_new_tokens=128, do_sample=False, eos_token_id=-1, pad_token_id=0, use_cache=False)
     batching = ContinuousBatchingConfig(max_batch_tokens=2048, num_blocks=512, max_requests_per_batch=256)

@@ -1,4 +1,4 @@
-"""The two models that are measured, and the time that a card's measured rates allow for a workload at best."""
+"""The models that are measured, and the time that a card's measured rates allow for a workload at best."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BASE: dict[str, Any] = {
     "eos_token_id": 2,
     "pad_token_id": 0,
 }
-# s is ERNIE-4.5-0.3B's exact shape, m a dense ERNIE of the 7B class.
+# s is ERNIE-4.5-0.3B's exact shape, m a dense ERNIE of the 7B class, e ERNIE-4.5-21B-A3B's exact shape.
 SHAPES: dict[str, dict[str, Any]] = {
     "s": BASE
     | {
@@ -39,6 +39,24 @@ SHAPES: dict[str, dict[str, Any]] = {
         "num_attention_heads": 32,
         "num_key_value_heads": 8,
         "intermediate_size": 14336,
+    },
+    "e": BASE
+    | {
+        "architectures": ["Ernie4_5_MoeForCausalLM"],
+        "model_type": "ernie4_5_moe",
+        "hidden_size": 2560,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 20,
+        "num_key_value_heads": 4,
+        "intermediate_size": 12288,
+        "moe_intermediate_size": 1536,
+        "moe_num_experts": 64,
+        "moe_num_shared_experts": 2,
+        "moe_k": 6,
+        "moe_layer_start_index": 1,
+        "moe_layer_end_index": 27,
+        "moe_layer_interval": 1,
+        "moe_norm_min": 1e-12,
     },
 }
 CONTEXT = 8192
@@ -74,11 +92,26 @@ def tensors(name: str) -> dict[str, tuple[int, ...]]:
             f"{at}.self_attn.v_proj.weight": (keys, hidden),
             f"{at}.self_attn.o_proj.weight": (hidden, queries),
             f"{at}.post_attention_layernorm.weight": (hidden,),
-            f"{at}.mlp.gate_proj.weight": (inner, hidden),
-            f"{at}.mlp.up_proj.weight": (inner, hidden),
-            f"{at}.mlp.down_proj.weight": (hidden, inner),
         }
+        if layer < shape.get("moe_layer_start_index", shape["num_hidden_layers"]):
+            found |= product(f"{at}.mlp", hidden, inner)
+            continue
+        experts, small = shape["moe_num_experts"], shape["moe_intermediate_size"]
+        found[f"{at}.mlp.gate.weight"] = (experts, hidden)
+        found[f"{at}.mlp.moe_statics.e_score_correction_bias"] = (1, experts)
+        found |= product(f"{at}.mlp.shared_experts", hidden, shape["moe_num_shared_experts"] * small)
+        for expert in range(experts):
+            found |= product(f"{at}.mlp.experts.{expert}", hidden, small)
     return found | {"model.norm.weight": (hidden,)}
+
+
+def product(at: str, hidden: int, inner: int) -> dict[str, tuple[int, ...]]:
+    """The three weights of a gated product."""
+    return {
+        f"{at}.gate_proj.weight": (inner, hidden),
+        f"{at}.up_proj.weight": (inner, hidden),
+        f"{at}.down_proj.weight": (hidden, inner),
+    }
 
 
 def roofline_s(name: str, fp8: bool, rates: Rates, batch: int, prompt: int, made: int) -> float:

@@ -1,8 +1,9 @@
-"""`wxruntime engine` as an operator starts it on a GPU, in each way that it has: `started.py DIRECTORY`.
+"""`wxruntime engine` as an operator starts it on a GPU, in each way that it has: `started.py DIRECTORY [WAY ...]`.
 
-DIRECTORY is a checkpoint of s; the mixture of experts is made beside it. Of each server: which backend runs, the
-seconds until it is ready, the tokens a second of one and of 16 streams, and how many of its greedy first tokens are
-those of the first server. Where a server does not come up, the last line that it said.
+DIRECTORY is a checkpoint of s or e; a tiny mixture of experts is made beside it for the ways that name one. Of each
+server: which backend runs, the seconds until it is ready, the tokens a second of 1, 16, 64 and 256 streams, and how
+many of its greedy first tokens are those of the first server. Where a server does not come up, the last line that it
+said.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ WAYS: dict[str, list[str]] = {
     "auto, mixture of experts": [],
 }
 PROMPTS = 24
+PATIENCE_S = 330.0  # a first compilation takes minutes
 
 
 def first(ids: list[int], model: str) -> str:
@@ -48,11 +50,11 @@ def start(way: str, directory: Path, words: int, known: list[str]) -> list[str]:
     with log.open("w") as said:
         process = subprocess.Popen(command, stdout=said, stderr=said, env=os.environ)
     try:
-        wait_ready(process, PORT, 120)
+        wait_ready(process, PORT, PATIENCE_S)
         took = time.perf_counter() - began
         firsts = [first(ids, directory.name) for ids in prompts]
         rates = {}
-        for point in SHORT[:2]:
+        for point in SHORT:
             texts = [[token % (words - 3) + 3 for token in prompt(point[1])] for _ in range(point[0])]
             seconds, heard = min(
                 (measure(Load(PORT, directory.name, *point), texts) for _ in range(2)), key=lambda run: run[0]
@@ -60,7 +62,9 @@ def start(way: str, directory: Path, words: int, known: list[str]) -> list[str]:
             assert all(each.tokens == point[2] for each in heard)
             rates[name(point)] = point[0] * point[2] / seconds
         same = sum(one == other for one, other in zip(firsts, known or firsts, strict=True))
-        backend = next((line for line in log.read_text().splitlines() if "backend" in line), "?")
+        backend = next(
+            (line for line in log.read_text().splitlines() if "backend" in line or "on the GPU" in line), "?"
+        )
         tell("started", "started", way, start_s=took, same=same, of=PROMPTS, backend=backend[-160:], **rates)
         return firsts
     except (SystemExit, OSError) as error:
@@ -76,14 +80,14 @@ def start(way: str, directory: Path, words: int, known: list[str]) -> list[str]:
         sys.stderr.write("".join(line for line in log.open() if " made, " not in line)[-3000:])
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, ways: list[str]) -> None:
     from wxruntime.tiny import Recipe, make_checkpoint
 
     mixture = directory.with_name("mixture-of-experts")
     if not mixture.exists():
         make_checkpoint(mixture, Recipe(moe=True, taught=False))
     known: list[str] = []
-    for way in WAYS:
+    for way in ways or WAYS:
         if "mixture" in way:
             start(way, mixture, 300, [])
         else:
@@ -91,4 +95,4 @@ def main(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

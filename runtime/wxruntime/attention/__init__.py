@@ -1,31 +1,23 @@
 """Attention over a paged cache on the GPU, in kernels of our own: nothing is fetched from a hub.
 
-`install()` gives transformers an attention that its continuous batching can use; wxruntime.paged calls the kernels.
+`install()` gives a model of transformers one that its continuous batching can use; wxruntime.paged calls the kernels.
 """
 
 from __future__ import annotations
 
-# transformers asks for `paged|NAME`, and prepares neither mask nor gathered keys for a name that it does not know.
-NAME = "paged|wxruntime"
+from typing import Any
+
+# A name with "flash" in it gets the lengths of the sequences from transformers, and no mask.
+NAME = "flash_wxruntime"
 
 
-def install() -> str:
-    """Register the attention with transformers; returns the attn_implementation to load a model with.
+def install(model: Any) -> None:
+    """Let `model`, loaded with `sdpa`, use our attention in continuous batching; where Triton is, and on a GPU."""
+    from transformers import AttentionInterface
 
-    Without Triton or a GPU that is transformers' own `paged|sdpa`. From 5.18 on continuous batching takes its own names
-    only, and writes the cache before it calls: `sdpa` then, until our kernels have met that on a GPU.
-    """
-    from transformers import AttentionInterface, AttentionMaskInterface, ContinuousBatchingConfig
-
+    from wxruntime.attention.continuous import attend
     from wxruntime.attention.ops import TRITON
 
-    if hasattr(ContinuousBatchingConfig, "auto_switch_to_flash"):
-        return "sdpa"
-    if not TRITON:
-        return "paged|sdpa"
-
-    from wxruntime.attention.continuous import attend, no_mask
-
-    AttentionInterface.register(NAME, attend)
-    AttentionMaskInterface.register(NAME, no_mask)
-    return NAME
+    if TRITON:
+        AttentionInterface.register(NAME, attend)
+        model.config._attn_implementation = NAME  # set_attn_implementation() would look for it on a hub

@@ -1,7 +1,4 @@
-"""The attention as transformers' continuous batching calls it: append keys and values, then read them where they lie.
-
-Continuous batching says for each key in which slot of the cache it is (read_index), so no key is gathered first.
-"""
+"""The attention as transformers' continuous batching calls it, over keys and values that it gathers from its pages."""
 
 from __future__ import annotations
 
@@ -12,6 +9,8 @@ import torch
 from wxruntime.attention.ops import attend_prefill
 
 
+# What is compiled is the rest of a layer: it is the same for all layers, and the kernel is compiled already.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def attend(
     module: torch.nn.Module,
     query: torch.Tensor,
@@ -19,23 +18,17 @@ def attend(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
-    **kwargs: Any,
+    *,
+    cu_seq_lens_q: torch.Tensor,
+    cu_seq_lens_k: torch.Tensor,
+    **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """query, key, value [1, heads, tokens, D]. Returns [1, tokens, heads, D]."""
-    cache = kwargs["cache"]
-    group, layer = cache.layer_index_to_group_indices[module.layer_idx]
-    keys, values = cache.key_cache[layer], cache.value_cache[layer]
-    written, read = kwargs["write_index"][group], kwargs["read_index"][group]
-    keys.index_copy_(0, written, key[0].transpose(0, 1))
-    values.index_copy_(0, written, value[0].transpose(0, 1))
-    q_starts = kwargs["cu_seq_lens_q"]
-    # Where nothing is cached yet, the keys are the new ones.
-    slots, k_starts = (read, kwargs["cu_seq_lens_k"]) if read.numel() else (written, q_starts)
-    queries = query[0].transpose(0, 1).contiguous()
+    """query [1, heads, tokens, D]; key, value [1, key heads, keys, D], with those that were read from the cache.
+
+    The sequences lie one behind the other, at the borders in cu_seq_lens. Returns [1, tokens, heads, D].
+    """
+    queries, keys, values = (each[0].transpose(0, 1).contiguous() for each in (query, key, value))
+    slots = torch.arange(keys.shape[0], dtype=torch.int32, device=keys.device)
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-    answer = attend_prefill(queries, keys, values, slots, q_starts, k_starts, None, 0, scale)
+    answer = attend_prefill(queries, keys, values, slots, cu_seq_lens_q, cu_seq_lens_k, None, 0, scale)
     return answer[None], None
-
-
-def no_mask(*_: Any, **__: Any) -> None:
-    """Causality is the kernel's own."""

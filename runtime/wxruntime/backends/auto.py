@@ -1,7 +1,7 @@
 """Which backend runs a checkpoint on this machine, where nobody said: the fastest that can.
 
-At ERNIE-4.5-0.3B's shape one H200 made 166,195 tokens a second in the paged backend, and 8,914 in transformers'
-batching with our attention, run eagerly (docs/evidence/bench-gpu.md). So paged is taken for all that it runs.
+At ERNIE-4.5-0.3B's shape one H200 made 166,195 tokens a second in the paged backend, and 15,893 in transformers'
+batching with our attention and compiled layers (docs/evidence/bench-gpu.md). So paged is taken for all that it runs.
 """
 
 from __future__ import annotations

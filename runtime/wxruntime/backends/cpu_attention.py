@@ -18,12 +18,8 @@ NAME = "flash_on_cpu"
 
 def install(model: Any) -> None:
     """Let `model`, loaded with another attention, use this one."""
-    from transformers import ContinuousBatchingConfig
-
-    # Before 5.18 continuous batching knew its attentions by a prefix.
-    name = NAME if hasattr(ContinuousBatchingConfig, "auto_switch_to_flash") else f"paged|{NAME}"
-    AttentionInterface.register(name, attend)
-    model.config._attn_implementation = name  # set_attn_implementation() would look for it on a hub
+    AttentionInterface.register(NAME, attend)
+    model.config._attn_implementation = NAME  # set_attn_implementation() would look for it on a hub
 
 
 def attend(
@@ -34,19 +30,14 @@ def attend(
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
     cu_seq_lens_q: torch.Tensor | None = None,
-    cu_seq_lens_k: torch.Tensor | dict[str, torch.Tensor] | None = None,
-    **kwargs: Any,
+    cu_seq_lens_k: torch.Tensor | None = None,
+    **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """query [1, heads, tokens, D]; the sequences lie one behind the other, at the borders in cu_seq_lens."""
     if cu_seq_lens_q is None or cu_seq_lens_k is None:
         causal = query.shape[2] > 1
         answer = scaled_dot_product_attention(query, key, value, is_causal=causal, scale=scaling, enable_gqa=True)
         return answer.transpose(1, 2), None
-    if (cache := kwargs.get("cache")) is not None and "read_index" in kwargs:  # before 5.18 the attention updates it
-        key, value = cache.update(key, value, module.layer_idx, kwargs["read_index"], kwargs["write_index"])
-        key, value = key.transpose(0, 1)[None], value.transpose(0, 1)[None]
-    if isinstance(cu_seq_lens_k, dict):
-        cu_seq_lens_k = cu_seq_lens_k["full_attention"]
     q_borders, k_borders = cu_seq_lens_q.tolist(), cu_seq_lens_k.tolist()
     answers = []
     for q_start, q_end, k_start, k_end in zip(q_borders, q_borders[1:], k_borders, k_borders[1:], strict=False):

@@ -1,7 +1,7 @@
 """The backend that wraps transformers' continuous batching: a paged KV cache, shared prefixes, prompts read in pieces.
 
 transformers would run its loop in a thread of its own and hand out answers by queues. Here the engine steps it: what is
-used of it is what 5.17 and 5.24 have in common, and tests/engine/test_transformers.py holds it to that.
+used of it beyond its documentation is 5.24's, and tests/engine/test_transformers.py holds later ones to that.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from transformers.generation.continuous_batching.requests import RequestState, R
 from wxruntime.backends import cpu_attention
 from wxruntime.backends.base import Limits, Load, Sequence, Step, Usage
 from wxruntime.backends.drawing import Drawing
-from wxruntime.backends.gpu_path import described, uncapturable
+from wxruntime.backends.gpu_path import compile_layers, described, enough_tokens, uncapturable
 from wxruntime.backends.machine import cores, free_memory
 from wxruntime.backends.weights import load_weights, pick_device, pick_dtype
 from wxruntime.checkpoint import Checkpoint, CheckpointError, read_checkpoint
@@ -39,11 +39,10 @@ def load(options: Load) -> Transformers:
     """The checkpoint in `options.model`, on its device. Raises CheckpointError when it cannot be run."""
     checkpoint = read_checkpoint(options.model, Trust(check=Check.SIZES))  # the digests were compared before
     device = pick_device(options.device)
-    attention = "sdpa"
+    model = load_weights(checkpoint, pick_dtype(options.dtype, device), "sdpa").to(device).eval()
     if device.type == "cuda":
-        attention = import_module("wxruntime.attention").install()
-    model = load_weights(checkpoint, pick_dtype(options.dtype, device), attention).to(device).eval()
-    if device.type == "cpu":
+        import_module("wxruntime.attention").install(model)
+    else:
         cpu_attention.install(model)
         # PyTorch takes a thread for each core that it sees, however little of them its container may use.
         torch.set_num_threads(min(torch.get_num_threads(), cores()))
@@ -89,20 +88,25 @@ class Transformers:
 
     def _batching(self, options: Load) -> ContinuousBatchingConfig:
         """transformers' settings for what the operator chose, and ours for what not."""
-        page = "page_size" if hasattr(ContinuousBatchingConfig, "page_size") else "block_size"
         tokens = options.kv_tokens
-        settings: dict[str, Any] = {page: self._page, "allow_block_sharing": options.prefix_caching}
+        settings: dict[str, Any] = {"page_size": self._page, "allow_block_sharing": options.prefix_caching}
+        settings["auto_switch_to_flash"] = False  # it would look for a kernel on a hub
         if self._gpu:
             config, dtype = self._model.config, self._model.dtype
             eager = uncapturable(config, dtype, torch.cuda.get_device_capability(self._model.device))
             log.info("on the GPU: %s", described(config, dtype, eager, options.compile))
+            if options.compile and not eager:
+                compile_layers(self._model)
             longest = options.context_length or self._checkpoint.context_length
+            sequences = options.max_sequences or GPU_SEQUENCES
+            free = torch.cuda.mem_get_info(self._model.device)[0] * options.memory_fraction
+            tokens = tokens or enough_tokens(sequences * longest, self._token_bytes(), free)
             settings |= {
-                "max_requests_per_batch": options.max_sequences or GPU_SEQUENCES,
+                "max_requests_per_batch": sequences,
                 "max_batch_tokens": options.max_batch_tokens,
-                "max_blocks_per_request": -(-longest // self._page),
+                "max_blocks_per_request": 0,  # its decoding from blocks is for flash attentions of a hub
                 "max_memory_percent": options.memory_fraction,
-                "default_compile_level": int(options.compile and not eager),
+                "default_compile_level": 0,  # it would compile whole steps
                 "use_cuda_graph": not eager,
                 "use_async_batching": True,
             }
@@ -116,18 +120,20 @@ class Transformers:
                 "use_cuda_graph": False,
                 "use_async_batching": False,
             }
-        if hasattr(ContinuousBatchingConfig, "auto_switch_to_flash"):
-            settings["auto_switch_to_flash"] = False  # it would look for a kernel on a hub
         if tokens is not None:
             settings["num_blocks"] = -(-tokens // self._page)
         return ContinuousBatchingConfig(**settings)
 
     def _cpu_tokens(self, longest: int) -> int:
         """Room in the KV cache, in tokens."""
+        return max(self._page, min(CPU_LONGEST * longest, int(free_memory() * CPU_SHARE) // self._token_bytes()))
+
+    def _token_bytes(self) -> int:
+        """What the KV cache holds of one token."""
         config = self._model.config
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         each: int = 2 * config.num_hidden_layers * config.num_key_value_heads * width * self._model.dtype.itemsize
-        return max(self._page, min(CPU_LONGEST * longest, int(free_memory() * CPU_SHARE) // each))
+        return each
 
     def reset(self) -> None:
         self._drawing.reset()
@@ -145,9 +151,7 @@ class Transformers:
         self._manager.batch_processor, self._batch, self._cache = batch, batch, batch.cache
         batch.output_router.deliver_batch = lambda outputs: None  # tokens are taken below, as they come
         self._inputs = batch.inputs_and_outputs
-        # Before 5.18 it had the other name.
-        marks = ("mark_complete_blocks", "mark_shareable_blocks_as_complete")
-        self._mark = next(getattr(self._cache, name) for name in marks if hasattr(self._cache, name))
+        self._mark = self._cache.mark_complete_blocks
         search, update = self._cache.search_prefix_match, self._inputs.prepare_batch_update
         self._cache.search_prefix_match = lambda id_, prompt: self._match(search, id_, prompt)
         self._inputs.prepare_batch_update = lambda: self._take(*update())
@@ -317,8 +321,6 @@ class Transformers:
     def _kv_used(self) -> float:
         """Share of the cache that sequences hold; what is kept for a later prefix is free to be taken."""
         cache = self._cache
-        if hasattr(cache, "get_num_free_blocks"):  # before 5.18
-            return float(1 - cache.get_num_free_blocks() / cache.num_blocks)
         kept = sum(len(each.ledger.cached_blocks) * each.bytes_per_block for each in cache.cache_allocators.values())
         held = 1 - cache.compute_free_capacity() - kept / (cache.num_sectors * cache.bytes_per_sector)
         return max(0.0, float(held))
