@@ -103,14 +103,16 @@ def attend_prefill(
 
     page > 0: where [sequences, pages] numbers pages, lengths [sequences] counts keys with the new ones.
     page = 0: where [keys] has the slot of each key, k_starts [sequences + 1] where each sequence's begin.
-    Tokens of no sequence give what the memory held. Returns [tokens, heads, D]."""
+    Tokens of no sequence give what the memory held, with page = 0 zeros. Returns [tokens, heads, D]."""
     tokens, heads, width = q.shape
     sequences = q_starts.shape[0] - 1
     kv_heads = keys.shape[1]
     group = heads // kv_heads
     rows = 128 if tokens * group >= 64 * sequences else max(16, triton.next_power_of_2(group))
     queries = rows // group
-    out = torch.empty((tokens, heads, width), dtype=q.dtype, device=q.device)
+    # Continuous batching takes tokens of no sequence through all layers: as equals they ask the same few experts.
+    make = torch.empty if page else torch.zeros
+    out = make((tokens, heads, width), dtype=q.dtype, device=q.device)
     any_starts = k_starts if k_starts is not None else q_starts
     any_lengths = lengths if lengths is not None else q_starts
     _attend[(tokens // queries + sequences, kv_heads)](
