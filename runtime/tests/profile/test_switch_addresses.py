@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,25 @@ def steps(folder: Path, to: Precision, found: list[Found], **urls: set[str]) -> 
 def test_each_gateway_has_to_know_an_engine_that_is_stopped_and_the_one_that_does_not_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotPossible, match=r"the gateway at two has no such replica.*: it has http://10.0.0.1:8000\."):
         steps(tmp_path, "bf16", [OLD], one={OLD.url}, two={"http://10.0.0.1:8000"})
+
+
+def test_an_engine_in_service_that_a_gateway_does_not_know_gets_no_second_address(tmp_path: Path) -> None:
+    old = replace(OLD, serving=False)
+    with pytest.raises(NotPossible, match="asked at http://gpu1:8000, and the gateway at one has no such replica"):
+        steps(tmp_path, "fp32", [old], one={"http://10.0.0.1:8000"})
+
+
+def test_one_that_was_started_by_a_switch_that_was_killed_is_admitted_or_stopped_unknown(tmp_path: Path) -> None:
+    new = replace(OLD, serving=False, new=True)
+    assert steps(tmp_path, "fp32", [new], one=set()) == ["admit ernie-fp32-1"]
+    (tmp_path / "again").mkdir()
+    assert "stop ernie-fp32-1" in steps(tmp_path / "again", "bf16", [new], one=set())
+
+
+def test_one_that_was_to_take_the_place_of_another_that_is_stopped_already_is_admitted(tmp_path: Path) -> None:
+    old = replace(OLD, running=False, serving=False)
+    new = Found("ernie-bf16-1", "bf16", OLD.name, True, False, url="http://gpu1:8001", new=True)
+    assert steps(tmp_path, "bf16", [old, new], one=set()) == ["admit ernie-bf16-1", "remove ernie-fp32-1"]
 
 
 def test_a_gateway_that_knows_who_takes_its_place_may_have_forgotten_the_old_one(tmp_path: Path) -> None:

@@ -181,13 +181,14 @@ def test_two_replicas_go_over_and_a_switch_that_is_killed_is_finished_by_the_nex
     assert place.switch("bf16").stdout.endswith("nothing to do\n")
 
 
-def test_an_engine_that_no_gateway_has_under_this_address_is_not_stopped(place: Place) -> None:
-    """It would be ended under the requests that come to it by the name that the gateway knows."""
+def test_an_engine_that_no_gateway_has_under_this_address_is_not_stopped_nor_admitted_again(place: Place) -> None:
+    """It would be ended under the requests that come to it by the name that the gateway knows, or be there twice."""
     assert place.switch("fp32", "--count", "1").returncode == 0
-    told = place.switch("bf16", "--address", "localhost")
-    assert told.returncode == 2, told.stdout + told.stderr
-    assert f"asked at http://localhost:{place.port}, and the gateway at {place.socket} has no such" in told.stderr
-    assert f"it has http://127.0.0.1:{place.port}. Give --address" in told.stderr
+    for precision in ("bf16", "fp32"):
+        told = place.switch(precision, "--address", "localhost")
+        assert told.returncode == 2, told.stdout + told.stderr
+        assert f"asked at http://localhost:{place.port}, and the gateway at {place.socket} has no such" in told.stderr
+        assert f"it has http://127.0.0.1:{place.port}. Give --address" in told.stderr
     assert place.dtypes() == ["float32"] and list(place.gateway.replicas().values()) == ["up"]
 
 

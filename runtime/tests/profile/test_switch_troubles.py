@@ -65,7 +65,7 @@ class Engines:
     def _never(self, *_: object) -> None:
         raise AssertionError("this engine serves on")
 
-    start = fault = ended = stop = remove = _never
+    start = fault = ended = admitted = stop = remove = _never
 
 
 @pytest.mark.parametrize("fails", ["drain", "remove"])

@@ -131,7 +131,7 @@ def _processes(profile: Any, models: Any, ports: Sequence[int], count: int | Non
     def found(gateways: Gateways) -> list[Found]:
         return [
             Found(each.name, each.precision, each.replaces, launcher.running(each.name),
-                  gateways.serving(launcher.url(each.name)), url=launcher.url(each.name))
+                  gateways.serving(launcher.url(each.name)), url=launcher.url(each.name), new=each.new)
             for each in launcher.found()
         ]  # fmt: skip
 
@@ -149,10 +149,13 @@ def _containers(profile: Any, models: Any, ports: Sequence[int], options: Any) -
     launcher = Containers(options["docker"], options["containers"], rendered, ports, options["address"])
 
     def found(gateways: Gateways) -> list[Found]:
+        there = launcher.found()
+        names = {each.name for each in there}
         return [
             Found(each.name, each.precision, each.replaces, each.running,
-                  gateways.serving(launcher.url(each.name)), each.devices, launcher.url(each.name))
-            for each in launcher.found()
+                  gateways.serving(launcher.url(each.name)), each.devices, launcher.url(each.name),
+                  new=each.replaces in names - {each.name})
+            for each in there
         ]  # fmt: skip
 
     return profile, launcher, found

@@ -144,6 +144,9 @@ class Containers:
         """It may be on another machine: the gateways know what they have there."""
         return None
 
+    def admitted(self, name: str) -> None:
+        """Labels are for ever: a container is new while the one that it replaces is there."""
+
     def stop(self, name: str) -> str | None:
         """Within the time that it was deployed with."""
         patience = self._one(name).told["Config"].get("StopTimeout") or 10

@@ -13,7 +13,7 @@ from wxruntime.profile.host import Host
 from wxruntime.profile.memory import Room, room, sequences, taken
 from wxruntime.profile.model import Precision, Profile, read
 from wxruntime.profile.plan import Plan, main_of, plan
-from wxruntime.profile.switch import MEMORY, Replica, Start, Step, Stop, places, switch
+from wxruntime.profile.switch import MEMORY, Admit, Replica, Start, Step, Stop, places, switch
 
 
 class NotPossible(Exception):
@@ -25,7 +25,10 @@ class NotPossible(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """An engine on this host. devices: GPUs that it was given; () where nothing says so. url: where it is asked."""
+    """An engine on this host. devices: GPUs that it was given; () where nothing says so. url: where it is asked.
+
+    new: started by a switch that was killed before gateways sent requests there.
+    """
 
     name: str
     precision: Precision
@@ -34,6 +37,7 @@ class Found:
     serving: bool
     devices: tuple[str, ...] = ()
     url: str = ""
+    new: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,18 +90,21 @@ def prepare(
 def _refuse_strangers(
     steps: Sequence[Step], found: Sequence[Found], replicas: Sequence[Replica], gateways: Mapping[str, frozenset[str]]
 ) -> None:
-    """An engine can be drained, to be stopped, only where each gateway knows it, or another that has its place."""
-    by_name = {each.name: each.url for each in found}
-    stopped = {step.replica.name for step in steps if isinstance(step, Stop)}
+    """An engine that was in service is known to each gateway, or another that has its place is: else the URL is wrong.
+
+    No request could be led away from it before it is stopped, or it would be there twice when it is admitted.
+    """
+    by_name = {each.name: each for each in found}
+    planned = {step.replica.name for step in steps if isinstance(step, Admit | Stop)}
     for place in places(replicas):
-        there = {by_name[each.name] for each in place}
-        leaving = next((each.name for each in place if each.name in stopped), None)
-        stranger = next((gateway for gateway, urls in gateways.items() if not there & urls), None)
-        if leaving is not None and stranger is not None:
+        here = [by_name[each.name] for each in place]
+        judged = next((each for each in here if each.name in planned and each.running and not each.new), None)
+        stranger = next((name for name, urls in gateways.items() if not any(each.url in urls for each in here)), None)
+        if judged is not None and stranger is not None:
             raise NotPossible(
-                f"{leaving} would be asked at {by_name[leaving]}, and the gateway at {stranger} has no such replica, "
-                f"so no request can be led away from it: it has {', '.join(sorted(gateways[stranger])) or 'none'}. "
-                "Give --address as its file spells this host, or stop it by hand if nobody asks it"
+                f"{judged.name} would be asked at {judged.url}, and the gateway at {stranger} has no such replica: it "
+                f"has {', '.join(sorted(gateways[stranger])) or 'none'}. Give --address as its file spells this host; "
+                "if it has none of this engine, add it there first, or stop it by hand"
             )
 
 

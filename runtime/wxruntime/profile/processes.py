@@ -33,7 +33,8 @@ MARK = "WXRUNTIME_REPLICA"
 class Record:
     """One engine. argv, environment: with which it is started, also again, whatever the profile says by then.
 
-    born: when its process began, in ticks since the machine did: with pid it names that one for ever.
+    born: when its process began, in ticks since the machine did: with pid it names that one for ever. new: gateways
+    never sent requests there, as far as is known.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Record:
     replaces: str | None = None
     pid: int | None = None
     born: int | None = None
+    new: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,11 @@ class Processes:
         except (OSError, HTTPException, ValueError, KeyError):
             return None
 
+    def admitted(self, name: str) -> None:
+        record = self._record(name)
+        if record.new:
+            self._write(replace(record, new=False))
+
     def stop(self, name: str) -> str | None:
         pid = self._pid(self._record(name))
         if pid is None:
@@ -171,7 +178,9 @@ class Processes:
         first = command.entrypoint[0]
         program = shutil.which(first) or str(Path(sys.executable).with_name(first))
         argv = [program, *command.entrypoint[1:], *command.arguments]
-        return Record(replica.name, replica.precision, port, argv, dict(command.environment), replica.replaces)
+        return Record(
+            replica.name, replica.precision, port, argv, dict(command.environment), replica.replaces, new=True
+        )  # fmt: skip
 
     def _free_port(self) -> int:
         taken = {record.port for record in self.found()}

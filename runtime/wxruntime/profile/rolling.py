@@ -68,6 +68,9 @@ class Launcher(Protocol):
     def outstanding(self, name: str) -> int | None:
         """Requests that it has, also of others than the gateways; None when it does not tell."""
 
+    def admitted(self, name: str) -> None:
+        """Note that all gateways send requests there: from now on they know its URL."""
+
     def stop(self, name: str) -> str | None:
         """SIGTERM and its end, and what happened if it did not end by itself. It can be started again."""
 
@@ -133,6 +136,7 @@ class Rolling:
     def _admit(self, replica: Replica) -> None:
         self._wait_until_ready(replica)
         self._rotation.add(self._launcher.url(replica.name), self._patience.token)
+        self._launcher.admitted(replica.name)
 
     def _wait_until_ready(self, replica: Replica) -> None:
         deadline = time.monotonic() + self._patience.ready
