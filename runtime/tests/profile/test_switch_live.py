@@ -192,7 +192,7 @@ def test_an_engine_that_no_gateway_has_under_this_address_is_not_stopped_nor_adm
     assert place.dtypes() == ["float32"] and list(place.gateway.replicas().values()) == ["up"]
 
 
-def test_a_new_replica_that_fails_leaves_the_old_ones_serving_also_one_that_made_room(
+def test_a_new_replica_that_fails_leaves_the_old_ones_serving_also_one_that_made_room_and_ctrl_c_is_gone_on_from(
     place: Place, clients: Callable[[str], Clients]
 ) -> None:
     assert place.switch("fp32", "--count", "2").returncode == 0
@@ -215,10 +215,25 @@ def test_a_new_replica_that_fails_leaves_the_old_ones_serving_also_one_that_made
     assert failed.returncode == 1
     assert "ernie-bf16-1 was taken away. ernie-fp32-1 is back. the others serve on" in failed.stderr
     asking.more(2 * CLIENTS)
-    asking.stop()
-    assert asking.lost == []
     assert [each["name"] for each in place.records()] == ["ernie-fp32-1", "ernie-fp32-2"]
     assert place.dtypes() == ["float32", "float32"] and [each["pid"] for each in place.records()][1] == pids[1]
+    assert list(place.gateway.replicas().values()) == ["up", "up"]
+
+    place.profile = place.write()
+    stopped = subprocess.Popen(place.command("bf16"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert stopped.stdout is not None
+    for line in stopped.stdout:
+        if line.startswith("stop ernie-fp32-1"):
+            break
+    stopped.send_signal(signal.SIGINT)
+    assert "stopped on the way: the same command goes on from here" in stopped.communicate()[1]
+    assert stopped.returncode == 130
+    asking.more(CLIENTS)
+    place.host = ["--here"]  # memory as it is now
+    finished = place.switch("bf16")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    asking.stop()
+    assert asking.lost == [] and place.dtypes() == ["bfloat16", "bfloat16"]
     assert list(place.gateway.replicas().values()) == ["up", "up"]
 
 

@@ -28,7 +28,7 @@ OLD = Replica("ernie-fp32-1", "fp32", 1.0, 4)
 class TwoGateways:
     """The second fails at `fails`; the first does what it is asked."""
 
-    def __init__(self, fails: str) -> None:
+    def __init__(self, fails: str = "") -> None:
         self._fails = fails
         self.first = "up"
 
@@ -51,7 +51,11 @@ class TwoGateways:
 
 
 class Engines:
-    """Nothing is started or ended in these tests."""
+    """One that serves. interrupted: Ctrl-C comes while it is stopped."""
+
+    def __init__(self, interrupted: bool = False) -> None:
+        self._interrupted = interrupted
+        self.done: list[str] = []
 
     def alone(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -59,21 +63,51 @@ class Engines:
     def url(self, name: str) -> str:
         return "http://127.0.0.1:8000"
 
+    def start(self, replica: Replica) -> None:
+        self.done.append(f"start {replica.name}")
+
+    def fault(self, name: str) -> str | None:
+        return None
+
+    def ended(self, name: str) -> str | None:
+        return None
+
     def outstanding(self, name: str) -> int | None:
         return None
 
-    def _never(self, *_: object) -> None:
-        raise AssertionError("this engine serves on")
+    def admitted(self, name: str) -> None:
+        pass
 
-    start = fault = ended = admitted = stop = remove = _never
+    def stop(self, name: str) -> str | None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self.done.append(f"stop {name}")
+        return None
+
+    def remove(self, name: str) -> None:
+        self.done.append(f"remove {name}")
 
 
-@pytest.mark.parametrize("fails", ["drain", "remove"])
-def test_who_was_to_go_gets_requests_again_where_a_gateway_fails(fails: str) -> None:
-    gateways = TwoGateways(fails)
+def test_who_was_to_go_gets_requests_again_where_a_gateway_fails() -> None:
+    gateways, engines = TwoGateways("drain"), Engines()
     with pytest.raises(SwitchFailed, match=r"two.sock.*ernie-fp32-1 gets requests again. the others serve on"):
-        Rolling(Engines(), gateways).carry_out([Drain(OLD), Stop(OLD)])
-    assert gateways.first == "up"
+        Rolling(engines, gateways).carry_out([Drain(OLD), Stop(OLD)])
+    assert (gateways.first, engines.done) == ("up", [])
+
+
+def test_who_was_stopped_comes_back_where_a_gateway_fails_after_that() -> None:
+    gateways, engines = TwoGateways("remove"), Engines()
+    with pytest.raises(SwitchFailed, match=r"two.sock.*ernie-fp32-1 is back. the others serve on"):
+        Rolling(engines, gateways).carry_out([Drain(OLD), Stop(OLD)])
+    assert (gateways.first, engines.done) == ("up", ["stop ernie-fp32-1", "start ernie-fp32-1"])
+
+
+def test_an_engine_is_known_to_the_gateways_until_it_has_ended_so_the_next_switch_may_drain_and_stop_it() -> None:
+    """Killed or interrupted in between, there was an engine that no gateway knew, refused as a stranger."""
+    gateways = TwoGateways()
+    with pytest.raises(KeyboardInterrupt):
+        Rolling(Engines(interrupted=True), gateways).carry_out([Drain(OLD), Stop(OLD)])
+    assert gateways.first == "draining"
 
 
 @pytest.fixture

@@ -84,8 +84,8 @@ def switch(file: Path, to: str | None, sockets: tuple[Path, ...], name: str | No
             Rolling(launcher, gateways, patience, click.echo).carry_out(planned.steps)
             click.echo(f"all serve in {planned.to}" if planned.steps else "nothing to do")
     except KeyboardInterrupt:
-        click.echo("\nstopped on the way: the same command goes on from here; until then the gateways list as draining "
-                   "who was to be stopped", err=True)  # fmt: skip
+        click.echo("\nstopped on the way: the same command goes on from here; until then an engine that was to go gets "
+                   "no requests", err=True)  # fmt: skip
         raise SystemExit(130) from None
     except (NotPossible, SwitchRefused) as error:
         raise Refused([str(error)]) from None

@@ -123,11 +123,12 @@ class Rolling:
         elif isinstance(step, Drain):
             self._drain(replica)
         elif isinstance(step, Stop):
-            self._rotation.remove(self._launcher.url(replica.name))
             self._drained = [each for each in self._drained if each is not replica]
             self._stopped.append(replica)
             if fault := self._launcher.stop(replica.name):
                 self._say(f"{replica.name} {fault}")
+            # Last: of a switch that is killed before, an engine is left that gateways know and the next one may stop.
+            self._rotation.remove(self._launcher.url(replica.name))
         else:
             self._rotation.remove(self._launcher.url(replica.name))
             self._launcher.remove(replica.name)
