@@ -18,24 +18,26 @@ import pytest
 from wxruntime.gateway.admin_client import like_those_there
 from wxruntime.profile.command import Command
 from wxruntime.profile.containers import Containers
+from wxruntime.profile.model import Precision
 from wxruntime.profile.processes import Processes, Record
-from wxruntime.profile.rolling import LauncherError, Rolling, RotationError, SwitchFailed
-from wxruntime.profile.switch import Drain, Replica, Stop
+from wxruntime.profile.rolling import LauncherError, NoGateway, Rolling, RotationError, SwitchFailed
+from wxruntime.profile.switch import Admit, Drain, Replica, Start, Stop
 
 OLD = Replica("ernie-fp32-1", "fp32", 1.0, 4)
+NEW = Replica("ernie-bf16-1", "bf16", 1.0, 4)
 
 
 class TwoGateways:
     """The second fails at `fails`; the first does what it is asked."""
 
-    def __init__(self, fails: str = "") -> None:
-        self._fails = fails
+    def __init__(self, *fails: str, kind: type[RotationError] = NoGateway) -> None:
+        self._fails, self._kind = fails, kind
         self.first = "up"
 
     def _asked(self, what: str, state: str) -> None:
         self.first = state
-        if what == self._fails:
-            raise RotationError("no gateway answers at two.sock: Connection refused")
+        if what in self._fails:
+            raise self._kind("two.sock: Connection refused")
 
     def add(self, url: str, seconds: float) -> None:
         self._asked("add", "up")
@@ -102,6 +104,22 @@ def test_who_was_stopped_comes_back_where_a_gateway_fails_after_that() -> None:
     assert (gateways.first, engines.done) == ("up", ["stop ernie-fp32-1", "start ernie-fp32-1"])
 
 
+@pytest.mark.parametrize(
+    ("kind", "says", "done"),
+    [
+        (NoGateway, "ernie-bf16-1 was taken away, though two.sock", ["stop ernie-bf16-1", "remove ernie-bf16-1"]),
+        (RotationError, "ernie-bf16-1 could not be taken away: two.sock", []),
+    ],
+)
+def test_a_new_one_is_ended_where_a_gateway_is_gone_but_not_where_one_may_send_requests_there(
+    kind: type[RotationError], says: str, done: list[str]
+) -> None:
+    engines = Engines()
+    with pytest.raises(SwitchFailed, match=says):
+        Rolling(engines, TwoGateways("add", "remove", kind=kind)).carry_out([Start(NEW), Admit(NEW)])
+    assert engines.done == ["start ernie-bf16-1", *done]
+
+
 def test_an_engine_is_known_to_the_gateways_until_it_has_ended_so_the_next_switch_may_drain_and_stop_it() -> None:
     """Killed or interrupted in between, there was an engine that no gateway knew, refused as a stranger."""
     gateways = TwoGateways()
@@ -110,20 +128,25 @@ def test_an_engine_is_known_to_the_gateways_until_it_has_ended_so_the_next_switc
     assert gateways.first == "draining"
 
 
+LIST, WEB = "/containers/json?all=1", "/containers/web/json"
+
+
 @pytest.fixture
-def docker(tmp_path: Path) -> Iterator[Path]:
-    """A socket at which Docker would answer, with one container in it."""
-    inspected = {
+def known() -> dict[str, Any]:
+    """What Docker has, by its paths: one container."""
+    web = {
         "Id": "1", "Name": "/web", "Created": "2026", "State": {"Running": True}, "HostConfig": {},
         "Config": {"Labels": None, "Cmd": ["x"]},
     }  # fmt: skip
+    return {LIST: [{"Id": "1", "Names": ["/web"], "Labels": None}], "/containers/1/json": web, WEB: web}
+
+
+@pytest.fixture
+def docker(known: dict[str, Any], tmp_path: Path) -> Iterator[Path]:
+    """A socket at which Docker would answer."""
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            known: dict[str, Any] = {
-                "/containers/json?all=1": [{"Id": "1", "Names": ["/web"], "Labels": None}],
-                "/containers/1/json": inspected,
-            }
             body = json.dumps(known.get(self.path, {"message": "page not found"})).encode()
             self.send_response(200 if self.path in known else 404)
             self.send_header("Content-Length", str(len(body)))
@@ -145,17 +168,42 @@ def docker(tmp_path: Path) -> Iterator[Path]:
         thread.join()
 
 
+def containers(docker: Path, *names: str) -> Containers:
+    commands: dict[Precision, Command] = {"fp32": Command(0, (), ("x",), {})}
+    return Containers(docker, names, commands, range(8000, 8002))
+
+
 def test_a_socket_of_docker_is_no_gateways(docker: Path) -> None:
     with pytest.raises(RotationError, match=r"docker.sock is no gateway's admin socket: HTTP 404"):
         like_those_there([docker], "ernie")
 
 
 def test_a_container_that_is_not_there_is_told_and_not_left_out(docker: Path) -> None:
-    commands = {"fp32": Command(0, (), ("x",), {})}
-    with pytest.raises(LauncherError, match="no container ernei"):
-        Containers(docker, ["web", "ernei"], commands, range(8000, 8002)).found()  # type: ignore[arg-type]
-    (found,) = Containers(docker, ["web"], commands, range(8000, 8002)).found()  # type: ignore[arg-type]
+    with pytest.raises(LauncherError, match="no container ernei; it has web"):
+        containers(docker, "web", "ernei").found()
+    (found,) = containers(docker, "web").found()
     assert (found.name, found.precision, found.replaces) == ("web", "fp32", None)
+
+
+def test_what_is_not_docker_is_told(docker: Path, known: dict[str, Any]) -> None:
+    known[LIST] = {"models": []}
+    with pytest.raises(LauncherError, match=r"what answers at .*docker.sock is not Docker: it lists no containers"):
+        containers(docker, "web").found()
+
+
+@pytest.mark.parametrize(
+    ("bindings", "says"),
+    [
+        ({"8000/tcp": [{"HostIp": "0.0.0.0", "HostPort": ""}]}, "web is at a port that Docker chose anew"),
+        (None, "web publishes no port"),
+    ],
+)
+def test_a_container_without_a_port_of_its_own_is_told(
+    docker: Path, known: dict[str, Any], bindings: Any, says: str
+) -> None:
+    known[WEB]["HostConfig"] = {"PortBindings": bindings}
+    with pytest.raises(LauncherError, match=says):
+        containers(docker, "web").url("web")
 
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wxruntime.profile.rolling import POLL_S, RotationError
+from wxruntime.profile.rolling import POLL_S, NoGateway, RotationError
 from wxruntime.unix_http import UnixHTTPError, ask
 
 REPLICAS = "/admin/replicas"
@@ -75,15 +75,16 @@ class Gateways:
     # --
 
     def _each(self, ask: Callable[[Path], None]) -> None:
-        """Raises RotationError with all that failed."""
+        """Raises RotationError with all that failed, as NoGateway where that is all that failed."""
         failed = []
         for socket in self.sockets:
             try:
                 ask(socket)
             except RotationError as error:
-                failed.append(str(error))
+                failed.append(error)
         if failed:
-            raise RotationError("; ".join(failed))
+            gone = all(isinstance(each, NoGateway) for each in failed)
+            raise (NoGateway if gone else RotationError)("; ".join(map(str, failed)))
 
     def _add(self, socket: Path, url: str) -> None:
         self._asked(socket, "POST", REPLICAS, {**self.settings_of(socket, url), "model": self.model, "url": url})
@@ -115,9 +116,7 @@ class Gateways:
         try:
             reply = ask(socket, method, target, body)
         except UnixHTTPError as error:
-            raise RotationError(
-                f"no gateway answers at {error}; its file names the socket under listen.admin"
-            ) from None
+            raise NoGateway(f"no gateway answers at {error}; its file names the socket under listen.admin") from None
         body = reply.body if isinstance(reply.body, dict) else {}
         if reply.status >= 300:
             refusal = body.get("error")

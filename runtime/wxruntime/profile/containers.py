@@ -6,7 +6,6 @@ nothing to be said twice. When the old one is removed the new one gets its name,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -79,16 +78,23 @@ class Containers:
 
     def found(self) -> list[Container]:
         """Those that were deployed, and those that took their places, in the order in which they were made."""
-        listed = [each for each in self._asked("GET", "/containers/json?all=1").body if self._ours(each)]
-        inspected = [self._asked("GET", f"/containers/{each['Id']}/json").body for each in listed]
+        listed = self._listed()
+        inspected = [self._asked("GET", f"/containers/{each['Id']}/json").body for each in listed if self._ours(each)]
         ours = [each for each in map(self._container, inspected) if each is not None]
         if missing := [name for name in self.names if all(each.service != name for each in ours)]:
-            raise LauncherError(f"Docker has no container {', '.join(missing)}: `docker ps -a` lists those that it has")
+            there = ", ".join(sorted(name for each in listed for name in _names(each))) or "none"
+            raise LauncherError(f"Docker has no container {', '.join(missing)}; it has {there}")
         return sorted(ours, key=lambda each: str(each.told["Created"]))
 
+    def _listed(self) -> list[Mapping[str, Any]]:
+        """All containers, as `docker ps -a` tells them."""
+        told = self._asked("GET", "/containers/json?all=1").body
+        if not isinstance(told, list):
+            raise LauncherError(f"what answers at {self.socket} is not Docker: it lists no containers")
+        return told
+
     def _ours(self, listed: Mapping[str, Any]) -> bool:
-        names = {each.removeprefix("/") for each in listed.get("Names") or ()}
-        return bool(names & set(self.names)) or (listed.get("Labels") or {}).get(SERVICE) in self.names
+        return bool(_names(listed) & set(self.names)) or (listed.get("Labels") or {}).get(SERVICE) in self.names
 
     def _container(self, told: Mapping[str, Any]) -> Container | None:
         name = told["Name"].removeprefix("/")
@@ -184,8 +190,7 @@ class Containers:
         self._asked("POST", f"/containers/create?name={quote(replica.name)}", made)
 
     def _free_port(self) -> int:
-        listed = self._asked("GET", "/containers/json?all=1").body
-        taken = {each.get("PublicPort") for container in listed for each in container.get("Ports") or ()}
+        taken = {each.get("PublicPort") for container in self._listed() for each in container.get("Ports") or ()}
         taken |= {each.port for each in self.found()}  # a stopped one publishes none, and wants its own again
         free = next((port for port in self.ports if port not in taken), None)
         if free is None:
@@ -210,13 +215,13 @@ class Containers:
         except UnixHTTPError as error:
             raise LauncherError(f"Docker does not answer at {error}") from None
         if reply.status >= 400:
-            said = (
-                reply.body.decode(errors="replace")
-                if raw
-                else (reply.body or {}).get("message", json.dumps(reply.body))
-            )
-            raise LauncherError(f"Docker: {said}")
+            said = reply.body.decode(errors="replace") if raw else reply.body
+            raise LauncherError(f"Docker: {said.get('message', said) if isinstance(said, dict) else said}")
         return reply
+
+
+def _names(listed: Mapping[str, Any]) -> set[str]:
+    return {each.removeprefix("/") for each in listed.get("Names") or ()}
 
 
 def _environment(before: Sequence[str], variables: Mapping[str, str]) -> list[str]:

@@ -28,6 +28,10 @@ class RotationError(Exception):
     """A gateway that does not do what it is asked."""
 
 
+class NoGateway(RotationError):
+    """A gateway that does not answer."""
+
+
 class Rotation(Protocol):
     """Who sends requests to replicas: the gateways. All raise RotationError."""
 
@@ -160,15 +164,8 @@ class Rolling:
 
     def _take_back(self, at: Replica) -> Sequence[str]:
         """What can be done after a failure, in sentences: new ones away, those before them back."""
-        told = []
-        for new in self._started:
-            try:
-                self._rotation.remove(self._launcher.url(new.name))
-                self._launcher.stop(new.name)
-                self._launcher.remove(new.name)
-                told.append(f"{new.name} was taken away")
-            except (LauncherError, RotationError) as error:
-                told.append(f"{new.name} could not be taken away: {error}")
+        told: list[str] = []
+        told.extend(self._take_away(new) for new in self._started)
         for old in self._drained:
             try:
                 self._rotation.add(self._launcher.url(old.name), self._patience.token)
@@ -180,9 +177,25 @@ class Rolling:
                 self._launcher.start(old)
                 self._admit(old)
                 told.append(f"{old.name} is back")
-            except (LauncherError, RotationError, SwitchFailed) as error:
+            except RotationError as error:
+                told.append(f"{old.name} runs again, and gets requests from all gateways but these: {error}")
+            except (LauncherError, SwitchFailed) as error:
                 told.append(f"{old.name} could not be started again: {error}")
         return [*told, "the others serve on"]
+
+    def _take_away(self, new: Replica) -> str:
+        """Also where a gateway is gone: whoever made room needs the memory. One that refuses may send requests there."""
+        but = ""
+        try:
+            try:
+                self._rotation.remove(self._launcher.url(new.name))
+            except NoGateway as error:
+                but = f", though {error}"
+            self._launcher.stop(new.name)
+            self._launcher.remove(new.name)
+        except (LauncherError, RotationError) as error:
+            return f"{new.name} could not be taken away: {error}"
+        return f"{new.name} was taken away{but}"
 
 
 def told(step: Step) -> str:
