@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,3 +26,14 @@ def test_without_wxruntime_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     with pytest.raises(InputError, match="not installed beside wxops") as refused:
         model.model.list_commands(model.click.Context(model.model))
     assert "pip install ./runtime" in str(refused.value)
+
+
+def test_what_pytorch_brings_says_nothing_when_a_command_ends(tmp_path: Path) -> None:
+    from wxruntime.tiny import Recipe, make_checkpoint
+
+    make_checkpoint(tmp_path / "tiny", Recipe(taught=False))
+    wxops = Path(sys.executable).with_name("wxops")
+    command = [wxops, "model", "quantize", tmp_path / "tiny", tmp_path / "out", "--int8"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = done.stderr.splitlines()
+    assert len(said) == 2 and "no wxops-manifest.json" in said[0] and "int8 of" in said[1], done.stderr

@@ -65,7 +65,8 @@ def main() -> None:
     gc.set_threshold(YOUNG)
     _take_any_output()
     code = exit_code(lambda: cli.main(standalone_mode=False))
-    gc.freeze()  # or else the interpreter searches all that is in memory for garbage as it ends, a tenth of a second
+    if "torch" not in sys.modules:  # with it comes Triton, which tells on stderr of all that is left at the end
+        gc.freeze()  # or else the interpreter searches all that is in memory for garbage as it ends: 0.1 s
     sys.exit(code)
 
 
