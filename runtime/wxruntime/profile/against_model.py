@@ -85,6 +85,8 @@ def _parsers(profile: Profile, model: Model) -> Iterator[Finding]:
 def choice(profile: Profile, precision: Precision, model: Model) -> Choice | Finding:
     """How a checkpoint is served in a precision, or why it cannot be. model: the checkpoint of that precision."""
     about, shape = engine(profile.engine), model.shape
+    if model.directory and (model.exported or profile.engine == "onnx"):
+        return _exported(profile, precision, model)
     if model.format and model.quantized is None:
         return wrong("precision", f"{shape.name} is quantized by {model.format} in a way that is not known here")
     if model.quantized is None:
@@ -102,3 +104,16 @@ def choice(profile: Profile, precision: Precision, model: Model) -> Choice | Fin
         able = ", ".join(about.formats) or "none: it quantizes by itself"
         return wrong("precision", f"{about.name} does not read {model.format} checkpoints ({able})")
     return Choice(precision, quantized=True)
+
+
+def _exported(profile: Profile, precision: Precision, model: Model) -> Choice | Finding:
+    """An export and the engine for it go together, and only they; it is served in the precision that it was made in."""
+    name = model.shape.name
+    if profile.engine != "onnx":
+        return wrong("engine", f"{name} is an export for a CPU, which only onnx serves: name the checkpoint it is of")
+    if not model.exported:
+        fix = f"make one and name that: `wxops model export {model.directory} OUT --onnx --precision {precision}`"
+        return wrong("precision", f"onnx serves exports, and {name} is none; {fix}")
+    if model.exported != precision:
+        return wrong("precision", f"{name} was exported in {model.exported} and cannot be served in {precision}")
+    return Choice(precision)

@@ -26,6 +26,7 @@ class Model:
     """A checkpoint, or, without `directory`, a model that is known by its name only.
 
     quantized: the precision of its linear weights, where they are quantized; format: its quant_method.
+    exported: the precision of an ONNX export, which such a directory then is instead of weights.
     weights: names of its tensors; special: tokens of its tokenizer that are no text. None where the files do not tell.
     """
 
@@ -34,6 +35,7 @@ class Model:
     architecture: str = ""
     quantized: Precision | None = None
     format: str = ""
+    exported: str = ""
     mtp_layers: int = 0
     weights: frozenset[str] | None = None
     special: frozenset[str] | None = None
@@ -67,6 +69,7 @@ def _from(directory: Path) -> Model:
         str(architectures[0]),
         _quantized(quantization),
         str(quantization.get("quant_method") or ""),
+        str((config.get("wxruntime_onnx") or {}).get("precision") or ""),
         int(config.get("num_nextn_predict_layers") or 0),
         _weights(directory),
         _special(directory),
