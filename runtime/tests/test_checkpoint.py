@@ -30,6 +30,10 @@ def configure(directory: Path, **values: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
+def sample(directory: Path, **values: object) -> None:
+    (directory / "generation_config.json").write_text(json.dumps({"do_sample": True} | values))
+
+
 def split_into_shards(directory: Path) -> None:
     """The layout of a checkpoint too large for one file."""
     tensors = load_file(directory / "model.safetensors")
@@ -71,9 +75,14 @@ def test_a_tiny_checkpoint_is_read(tiny: Path) -> None:
 
 
 def test_the_makers_sampling_is_the_default(copy: Path) -> None:
-    (copy / "generation_config.json").write_text('{"do_sample": true, "temperature": 0.8, "top_p": 0.9}')
+    sample(copy, temperature=0.8, top_p=0.9)
     checkpoint = read_checkpoint(copy)
     assert (checkpoint.temperature, checkpoint.top_p, checkpoint.stop_tokens) == (0.8, 0.9, {2})
+
+
+def test_a_makers_temperature_of_0_is_greedy(copy: Path) -> None:
+    sample(copy, temperature=0)
+    assert read_checkpoint(copy).temperature == 0
 
 
 def test_shards_are_read_by_their_index(copy: Path) -> None:
@@ -95,6 +104,11 @@ def test_shards_are_read_by_their_index(copy: Path) -> None:
         (lambda at: cut(at / "model.safetensors"), "model.safetensors is damaged"),
         (lambda at: overwrite_header(at / "model.safetensors"), "model.safetensors is damaged"),
         (lambda at: (at / "tokenizer.json").unlink(), "neither tokenizer.json nor tokenizer.model"),
+        (lambda at: configure(at, eos_token_id="</s>"), "config.json: eos_token_id is '</s>'"),
+        (lambda at: sample(at, eos_token_id=[2, None]), "generation_config.json: eos_token_id is \\[2, None\\]"),
+        (lambda at: sample(at, temperature="hot"), "generation_config.json: temperature is 'hot'"),
+        (lambda at: sample(at, temperature=-1), "temperature is -1, not a number from 0 on"),
+        (lambda at: sample(at, top_p=80), "top_p is 80, not a number above 0 and up to 1"),
     ],
 )
 def test_a_wrong_directory_is_refused_before_loading(copy: Path, damage: Callable[[Path], object], says: str) -> None:
@@ -116,6 +130,9 @@ def test_a_wrong_directory_is_refused_before_loading(copy: Path, damage: Callabl
             lambda at: (at / INDEX).write_text((at / INDEX).read_text().replace("model-00002", "../model-00002")),
             "names '../model-00002-of-00002.safetensors', which is no file of this directory",
         ),
+        (lambda at: (at / INDEX).write_text('{"weight_map": {"a": 1}}'), "names 1, which is no file of this directory"),
+        (lambda at: (at / INDEX).write_text('{"weight_map": []}'), "index.json has no weight_map"),
+        (lambda at: (at / INDEX).write_text("{}"), "index.json has no weight_map"),
     ],
 )
 def test_a_damaged_shard_is_named(copy: Path, damage: Callable[[Path], object], says: str) -> None:
@@ -130,7 +147,15 @@ def test_a_damaged_shard_is_named(copy: Path, damage: Callable[[Path], object], 
     [
         (lose_a_weight, "lacks the weight model.norm.weight"),
         (poison_a_weight, "not finite"),
-        (lambda at: configure(at, hidden_size=32), "weights cannot be loaded"),
+        (
+            lambda at: configure(at, hidden_size=32),
+            "embed_tokens.weight is 424 x 64, by config.json it would be 424 x 32",
+        ),
+        (
+            lambda at: configure(at, hidden_size="64"),
+            "config.json cannot be used: .*'hidden_size' expected int, got str",
+        ),
+        (lambda at: configure(at, hidden_act="loud"), "weights cannot be loaded"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused_while_loading(

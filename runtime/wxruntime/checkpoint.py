@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -75,9 +76,9 @@ def read_checkpoint(
         model_type=model_type,
         context_length=_whole_number(config, "max_position_embeddings", directory),
         vocab_size=_whole_number(config, "vocab_size", directory),
-        stop_tokens=_ids(config.get("eos_token_id")) | _ids(defaults.get("eos_token_id")),
-        temperature=0.0 if greedy else float(defaults.get("temperature") or 1.0),
-        top_p=float(defaults.get("top_p") or 1.0),
+        stop_tokens=_ids(config, directory / "config.json") | _ids(defaults, generation),
+        temperature=0.0 if greedy else _temperature(defaults, generation),
+        top_p=_top_p(defaults, generation),
     )
 
 
@@ -101,11 +102,27 @@ def _whole_number(config: dict[str, Any], key: str, directory: Path) -> int:
     return value
 
 
-def _ids(value: int | list[int] | None) -> frozenset[int]:
+def _temperature(defaults: dict[str, Any], path: Path) -> float:
+    value = defaults.get("temperature", 1.0)
+    if not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise CheckpointError(f"{path}: temperature is {value!r}, not a number from 0 on")
+    return float(value)
+
+
+def _top_p(defaults: dict[str, Any], path: Path) -> float:
+    value = defaults.get("top_p", 1.0)
+    if not isinstance(value, int | float) or not 0 < value <= 1:
+        raise CheckpointError(f"{path}: top_p is {value!r}, not a number above 0 and up to 1")
+    return float(value)
+
+
+def _ids(values: dict[str, Any], path: Path) -> frozenset[int]:
     """`eos_token_id` is one id, several or absent."""
-    if value is None:
-        return frozenset()
-    return frozenset(value if isinstance(value, list) else [value])
+    value = values.get("eos_token_id")
+    ids = [] if value is None else value if isinstance(value, list) else [value]
+    if not all(isinstance(id_, int) for id_ in ids):
+        raise CheckpointError(f"{path}: eos_token_id is {value!r}, not a token's number or a list of them")
+    return frozenset(ids)
 
 
 def tensor_names(directory: Path) -> set[str]:
@@ -135,11 +152,14 @@ def _check_weights(directory: Path) -> None:
         _tensors(single)
         return
     placed: dict[str, set[str]] = {}
-    for tensor, shard in json_object(index).get("weight_map", {}).items():
+    weight_map = json_object(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(f"{index} has no weight_map, which says in which file each weight is")
+    for tensor, shard in weight_map.items():
+        if not isinstance(shard, str) or Path(shard).name != shard:
+            raise CheckpointError(f"{index} names {shard!r}, which is no file of this directory")
         placed.setdefault(shard, set()).add(tensor)
     for shard, expected in sorted(placed.items()):
-        if Path(shard).name != shard:
-            raise CheckpointError(f"{index} names {shard!r}, which is no file of this directory")
         absent = expected - _tensors(directory / shard)
         if absent:
             raise CheckpointError(f"{directory / shard} lacks {min(absent)}, which {index.name} places there")

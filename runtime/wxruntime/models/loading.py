@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,10 @@ def load_model(directory: Path, dtype: torch.dtype | str, **settings: Any) -> to
     """
     disable_progress_bar()
     precision = precision_in(directory)
-    config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    try:
+        config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # transformers and huggingface_hub have several for a value that is not as it should be
+        raise CheckpointError(f"{directory}/config.json cannot be used: {_sentence(error)}") from error
     if precision is not None:
         wanted = dtype if isinstance(dtype, torch.dtype) else config.dtype or torch.bfloat16
         settings["state_dict"] = dict(whole_weights(directory, wanted))
@@ -37,14 +41,26 @@ def load_model(directory: Path, dtype: torch.dtype | str, **settings: Any) -> to
             dtype=dtype,
             local_files_only=True,
             use_safetensors=True,
+            ignore_mismatched_sizes=True,  # they are told below, by name
             output_loading_info=True,
             **settings,
         )
     except Exception as error:  # whatever a file that it did not expect makes transformers raise
         raise CheckpointError(f"{directory}: the weights cannot be loaded: {error!r}") from error
+    if report["mismatched_keys"]:
+        name, has, wants = min(report["mismatched_keys"])
+        raise CheckpointError(f"{directory}: {name} is {_shape(has)}, by config.json it would be {_shape(wants)}")
     if report["missing_keys"]:
         raise CheckpointError(f"{directory} lacks the weight {min(report['missing_keys'])}")
     if report["unexpected_keys"]:
         log.warning("weights not used by this architecture: %s", ", ".join(sorted(report["unexpected_keys"])[:5]))
     loaded: torch.nn.Module = model.eval()
     return loaded
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split()) or repr(error)
+
+
+def _shape(sizes: Sequence[int]) -> str:
+    return " x ".join(map(str, sizes))
