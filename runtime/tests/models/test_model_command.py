@@ -65,6 +65,19 @@ def test_a_checkpoint_is_added_listed_and_verified(made: Path, store: Path) -> N
     }
 
 
+def test_a_name_of_the_store_that_is_a_directory_here_too_is_asked_about(
+    made: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(made.parent)
+    wxops_model(store, "add", "small")
+    told = wxops_model(store, "verify", "small", code=1).output
+    assert f"./small or {store / 'small'}" in told
+    assert "there is no wxops-manifest.json" in wxops_model(store, "verify", "./small", code=1).output
+    wxops_model(store, "verify", store / "small")
+    monkeypatch.chdir(store)
+    wxops_model(store, "verify", "small")
+
+
 def test_a_damaged_file_is_named_and_the_exit_status_says_so(made: Path, store: Path) -> None:
     wxops_model(store, "add", made)
     (store / "small" / "tokenizer.json").write_text("{}")

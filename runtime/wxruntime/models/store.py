@@ -84,9 +84,14 @@ class Store:
 
     def find(self, named: str) -> Path:
         """The directory of a model by its name, or a directory by its path. Raise ModelError where there is neither."""
-        for directory in (Path(named), self.root / named):
-            if directory.is_dir():
-                return directory
+        here, kept = Path(named), self.root / named
+        in_store = bool(NAME.fullmatch(named)) and kept.is_dir()
+        if here.is_dir() and in_store and not here.samefile(kept):
+            raise ModelError(
+                f"{named!r} is a directory here and a model of {self.root}", fix=f"say which: ./{named} or {kept}"
+            )
+        if here.is_dir() or in_store:
+            return here if here.is_dir() else kept
         known = ", ".join(entry.name for entry in self.entries()) or "none"
         raise ModelError(
             f"{named!r} is neither a directory nor a model of {self.root} (there: {known})",
