@@ -95,8 +95,8 @@ def test_a_replica_is_exchanged_under_streaming_clients_and_none_of_them_notices
     assert len(streams.whole) >= 7 * CLIENTS and len(set(streams.whole)) == 1
     assert old.url not in get(f"{gateway.probes}/metrics").text, "its series are gone"
     lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
-    done = [(each["action"], each["replica"], each["by"]) for each in lines if each["event"] == "admin"]
-    assert done == [("add", new.url, "root"), ("drain", old.url, "root"), ("remove", old.url, "root")]
+    done = [(each["action"], each["replica"], each["by"], each["uid"]) for each in lines if each["event"] == "admin"]
+    assert done == [("add", new.url, "root", 0), ("drain", old.url, "root", 0), ("remove", old.url, "root", 0)]
 
 
 def test_a_stream_that_runs_on_a_removed_replica_ends_there(
@@ -209,6 +209,7 @@ def test_a_kept_replica_whose_key_is_gone_stops_no_start_and_no_reload_half_way(
     ("method", "path", "body", "status", "code"),
     [
         ("POST", "/admin/replicas", {"model": "x", "url": "http://h:1"}, 404, "no_such_model"),
+        ("POST", "/admin/replicas", {"url": "http://h:1"}, 400, "malformed_body"),
         ("POST", "/admin/replicas", {"model": "m", "url": "ftp://h"}, 400, "malformed_body"),
         ("POST", "/admin/replicas", {"model": "m", "url": "http://h:1", "wieght": 1}, 400, "malformed_body"),
         (

@@ -10,6 +10,8 @@ Each can be said twice: what is so already is answered with 200. No client of mo
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -17,7 +19,7 @@ from pydantic import ValidationError
 
 from wxruntime.document import said
 from wxruntime.gateway import config, roster
-from wxruntime.gateway.admin_socket import who
+from wxruntime.gateway.admin_socket import name_of, who
 from wxruntime.gateway.allowlist import Peer
 from wxruntime.gateway.app import Gateway
 from wxruntime.gateway.config_file import faults_of_engines
@@ -41,7 +43,10 @@ class Administered(Protocol):
     written: config.Config
     rosters: Rosters
 
-    def take_up(self, rosters: Rosters) -> None:
+    changing: asyncio.Lock
+    """Held while one change is judged, kept and taken up."""
+
+    async def take_up(self, rosters: Rosters) -> None:
         """Keep it and let it hold, at once and for all calls. Raises RosterFileError, and nothing has changed."""
 
 
@@ -51,6 +56,14 @@ class _Named(config.Section):
     model: str
     url: config.URL
     force: bool = False
+
+
+@dataclass(frozen=True)
+class _User:
+    """uid: None of one who has left."""
+
+    name: str
+    uid: int | None
 
 
 class Admin:
@@ -70,12 +83,12 @@ class Admin:
             raise Refusal(405, "method", f"{request.path.decode()} takes {allowed}")
 
     def refused(self, request: Request | None, refusal: Refusal, peer: Peer) -> None:
-        by = _user(request) if request is not None else None
-        self._server.gateway.observers.refused(refusal, f"admin: {by}", "")
+        uid = _uid(request) if request is not None else None
+        self._server.gateway.observers.refused(refusal, f"admin: uid {uid}", "")
 
     async def handle(self, request: Request) -> None:
         try:
-            answer = self._answer(request)
+            answer = await asyncio.shield(self._answer(request))  # what is begun is ended, also if who asked has left
         except RosterFileError as error:
             answer = Refusal(500, "not_kept", f"nothing was changed: {error}").answer()
         except Refusal as refusal:
@@ -85,54 +98,59 @@ class Admin:
 
     # -- what is asked
 
-    def _answer(self, request: Request) -> Answer:
+    async def _answer(self, request: Request) -> Answer:
         if request.method == b"GET":
             return _ok({"models": [self._model(each) for each in self._server.written.models]})
         body = _object(bytes(request.body))
-        by = _user(request)
-        if request.path == DRAIN:
-            return self._drain(_read(_Named, body), by)
-        if request.method == b"DELETE":
-            return self._remove(_read(_Named, body), by)
-        return self._add(body, by)
+        uid = _uid(request)
+        by = _User(await name_of(uid) if uid is not None else "somebody who has left", uid)
+        async with self._server.changing:
+            if request.path == DRAIN:
+                return await self._drain(_read(_Named, body), by)
+            if request.method == b"DELETE":
+                return await self._remove(_read(_Named, body), by)
+            return await self._add(body, by)
 
-    def _add(self, body: dict[str, Any], by: str) -> Answer:
+    async def _add(self, body: dict[str, Any], by: _User) -> Answer:
         """A new one gets no call before it has made a token for the gateway."""
-        model = self._written(body.pop("model", None))
+        name = body.pop("model", None)
+        if not isinstance(name, str):
+            raise Refusal(400, "malformed_body", "model: should be the name of a model")
+        model = self._written(name)
         wanted = _read(config.Replica, body)
         _judge_files(wanted, self._server.written)
         before = self._find(model.name, wanted.url)
-        self._take_up(self._server.rosters.added(model, wanted), "add", model.name, wanted.url, by)
+        await self._take_up(self._server.rosters.added(model, wanted), "add", model.name, wanted.url, by)
         added = self._find(model.name, wanted.url)
         assert added is not None
         if before is None:
             added.breaker.prove()
         return _ok(_told(added), 200 if before is not None else 201)
 
-    def _drain(self, asked: _Named, by: str) -> Answer:
+    async def _drain(self, asked: _Named, by: _User) -> Answer:
         model = self._written(asked.model)
         replica = self._not_the_last(model, asked)
         if not replica.draining:
-            self._take_up(self._server.rosters.drained(model, asked.url), "drain", model.name, asked.url, by)
+            await self._take_up(self._server.rosters.drained(model, asked.url), "drain", model.name, asked.url, by)
         return _ok(_told(replica))
 
-    def _remove(self, asked: _Named, by: str) -> Answer:
+    async def _remove(self, asked: _Named, by: _User) -> Answer:
         """What runs there ends there; until then it is told of under `leaving`."""
         model = self._written(asked.model)
         replica = self._not_the_last(model, asked)
-        self._take_up(self._server.rosters.removed(model, asked.url), "remove", model.name, asked.url, by)
+        await self._take_up(self._server.rosters.removed(model, asked.url), "remove", model.name, asked.url, by)
         return _ok({**_told(replica), "state": "leaving" if replica.running else "gone"})
 
     # -- what there is
 
-    def _take_up(self, rosters: Rosters, action: str, model: str, url: str, by: str) -> None:
+    async def _take_up(self, rosters: Rosters, action: str, model: str, url: str, by: _User) -> None:
         if rosters != self._server.rosters:
             _judge(rosters.over(self._server.written))
-            self._server.take_up(rosters)
-            self._server.gateway.observers.administered(action, model, url, by)
+            await self._server.take_up(rosters)
+            self._server.gateway.observers.administered(action, model, url, by.name, by.uid)
 
-    def _written(self, name: object) -> config.Model:
-        return roster.named({each.name: each for each in self._server.written.models}, str(name))
+    def _written(self, name: str) -> config.Model:
+        return roster.named({each.name: each for each in self._server.written.models}, name)
 
     def _not_the_last(self, model: config.Model, asked: _Named) -> Replica:
         """The replica that is named, unless calls would find none without it."""
@@ -210,9 +228,10 @@ def _read(kind: type[Kind], body: dict[str, Any]) -> Kind:
         raise Refusal(400, "malformed_body", "; ".join(told)) from None
 
 
-def _user(request: Request) -> str:
+def _uid(request: Request) -> int | None:
+    """None once who asked has left."""
     transport = request.connection.transport
-    return who(transport.get_extra_info("socket").fileno()) if transport is not None else "somebody who has left"
+    return who(transport.get_extra_info("socket").fileno()) if transport is not None else None
 
 
 def _ok(body: dict[str, Any], status: int = 200) -> Answer:

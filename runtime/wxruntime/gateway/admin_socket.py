@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import os
@@ -9,6 +10,7 @@ import pwd
 import socket
 import stat
 import struct
+import threading
 from pathlib import Path
 
 from wxruntime.gateway import config
@@ -16,6 +18,7 @@ from wxruntime.gateway.listener import CannotListen
 
 # sun_path of sockaddr_un, with the zero at its end (unix(7)).
 LONGEST_PATH = 107
+NAME_S = 2.0
 
 
 def bound(settings: config.Admin) -> socket.socket:
@@ -62,11 +65,32 @@ def _make_way(path: Path) -> None:
     raise CannotListen(f"cannot listen on {path}: another gateway does")
 
 
-def who(descriptor: int) -> str:
-    """The user at the other end of a connection, by name where there is one (SO_PEERCRED, unix(7))."""
+def who(descriptor: int) -> int:
+    """The uid of the user at the other end of a connection (SO_PEERCRED, unix(7))."""
     with socket.socket(fileno=os.dup(descriptor)) as connection:
         _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(uid)
+
+
+async def name_of(uid: int, seconds: float = NAME_S) -> str:
+    """The user's name; "uid N" where there is none, or whoever knows it (LDAP, say) does not tell in time."""
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[str] = loop.create_future()
+
+    def tell(name: str) -> None:
+        if not told.done():
+            told.set_result(name)
+
+    def look_up() -> None:
+        try:
+            name = pwd.getpwuid(uid).pw_name
+        except KeyError:
+            name = f"uid {uid}"
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(tell, name)
+
+    threading.Thread(target=look_up, name="user's name", daemon=True).start()  # a daemon: the end waits for no LDAP
     try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
+        return await asyncio.wait_for(told, seconds)
+    except TimeoutError:
         return f"uid {uid}"

@@ -52,8 +52,8 @@ class AuditLog(Observer):
     def reloaded(self, what: str, error: str | None) -> None:
         self._add({"event": "reloaded", "what": what, "error": error})
 
-    def administered(self, action: str, model: str, replica: str, by: str) -> None:
-        self._add({"event": "admin", "by": by, "action": action, "model": model, "replica": replica})
+    def administered(self, action: str, model: str, replica: str, by: str, uid: int | None) -> None:
+        self._add({"event": "admin", "by": by, "uid": uid, "action": action, "model": model, "replica": replica})
 
     def lost_lines(self) -> float:
         return self.lost

@@ -49,5 +49,5 @@ class Log(Observer):
         else:
             say("reload failed, what was before stays in force", level=logging.ERROR, what=what, error=error)
 
-    def administered(self, action: str, model: str, replica: str, by: str) -> None:
-        say("replicas changed", action=action, model=model, replica=replica or None, by=by)
+    def administered(self, action: str, model: str, replica: str, by: str, uid: int | None) -> None:
+        say("replicas changed", action=action, model=model, replica=replica or None, by=by, uid=uid)

@@ -75,10 +75,10 @@ class Observer:
     def reloaded(self, what: str, error: str | None) -> None:
         """The configuration or the certificates were read again; with an error the old ones stay."""
 
-    def administered(self, action: str, model: str, replica: str, by: str) -> None:
+    def administered(self, action: str, model: str, replica: str, by: str, uid: int | None) -> None:
         """A model's replica was added, drained or removed by a user of this machine, or a change given up for the file.
 
-        replica: its URL; "" where it is all of the model's.
+        replica: its URL; "" where it is all of the model's. uid: of the user; None where it was none.
         """
 
 
@@ -116,6 +116,6 @@ class Observers(Observer):
         for each in self.all:
             each.reloaded(what, error)
 
-    def administered(self, action: str, model: str, replica: str, by: str) -> None:
+    def administered(self, action: str, model: str, replica: str, by: str, uid: int | None) -> None:
         for each in self.all:
-            each.administered(action, model, replica, by)
+            each.administered(action, model, replica, by, uid)

@@ -50,6 +50,7 @@ class Server:
         self._stopping = asyncio.Event()
         self._asked_to_reload = asyncio.Event()
         self._stamps = self._seen()
+        self.changing = asyncio.Lock()
 
     async def start(self) -> None:
         listen = self.settings.listen
@@ -86,7 +87,7 @@ class Server:
             except (RosterFileError, UnfitRoster) as error:
                 self.gateway.observers.reloaded("replicas", str(error))
             else:
-                self._hold(kept)
+                await self._hold(kept)
         sock = admin_socket.bound(settings)
         self._admin = Listener(Admin(self), self.settings.requests, self._loop)
         self._admin_server = await self._loop.create_unix_server(self._admin.connect, sock=sock)
@@ -183,7 +184,8 @@ class Server:
         """Read configuration, allowlist and certificates again. What is broken changes nothing and is told."""
         before = self._stamps = self._seen()
         try:
-            await self._take_up(config_file.read(self._path))
+            async with self.changing:
+                await self._take_up(config_file.read(self._path))
         except (
             DocumentError,
             UnfitRoster,
@@ -208,23 +210,27 @@ class Server:
         self.written = settings
         for listener in self._all_listeners():
             listener.limits = settings.requests
-        self._hold(self.rosters)
+        await self._hold(self.rosters)
         if settings.listen.tls is not None:
             await self._serve()
             self._part_with_strangers(settings.listen.tls)
         if self.center is not None:
             self.center.reload(settings.requests)
 
-    def take_up(self, rosters: Rosters) -> None:
+    async def take_up(self, rosters: Rosters) -> None:
         """What an operator has changed. Raises RosterFileError, and nothing has changed."""
-        admin = self.settings.listen.admin
-        if admin is not None and admin.state is not None:
-            roster_file.write(admin.state, rosters)
+        await self._keep(rosters)
         before = self._stamps
-        self._hold(rosters)
+        await self._hold(rosters)
         self._stamps = {file: before.get(file, now) for file, now in self._seen().items()}
 
-    def _hold(self, rosters: Rosters) -> None:
+    async def _keep(self, rosters: Rosters) -> None:
+        """In a thread: a slow disk holds no call up. Raises RosterFileError."""
+        admin = self.settings.listen.admin
+        if admin is not None and admin.state is not None:
+            await asyncio.to_thread(roster_file.write, admin.state, rosters)
+
+    async def _hold(self, rosters: Rosters) -> None:
         """Let the file hold, and over it what was changed; where the file has changed since, it wins."""
         self.rosters = rosters.holding(self.written)
         self.settings = self.rosters.over(self.written)
@@ -232,11 +238,10 @@ class Server:
         self.gateway.use(self.settings, self.rosters.draining)
         given_up = list(roster.dropped(rosters, self.rosters))
         for model in given_up:
-            self.gateway.observers.administered("give up for the file's", model, "", "the file")
-        admin = self.settings.listen.admin
-        if given_up and admin is not None and admin.state is not None:  # or it would be back with the file before
+            self.gateway.observers.administered("give up for the file's", model, "", "the file", None)
+        if given_up:  # or it would be back with the file before
             try:
-                roster_file.write(admin.state, self.rosters)
+                await self._keep(self.rosters)
             except RosterFileError as error:
                 self.gateway.observers.reloaded("replicas", str(error))
 

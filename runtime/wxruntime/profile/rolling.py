@@ -184,7 +184,7 @@ class Rolling:
         return [*told, "the others serve on"]
 
     def _take_away(self, new: Replica) -> str:
-        """Also where a gateway is gone: whoever made room needs the memory. One that refuses may send requests there."""
+        """Also where a gateway is gone: whoever made room needs memory. One that refuses may send requests there."""
         but = ""
         try:
             try:
