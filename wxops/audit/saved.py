@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import msgspec
 from wxops.audit.finding import Finding, Verdict
 from wxops.audit.record import HostRecord
 from wxops.audit.report import Audit, HostAudit
-from wxops.audit.rule import rules
+from wxops.audit.rule import Rule, rules
 from wxops.errors import InputError
 
 SCHEMA = 1
@@ -63,7 +64,8 @@ class SavedAudit:
 
 def saved(audit: Audit) -> SavedAudit:
     """The audit in the shape in which it is kept."""
-    hosts = tuple(_host(host) for host in audit.hosts)
+    by_id = {rule.id: rule for rule in rules()}
+    hosts = tuple(_host(host, by_id) for host in audit.hosts)
     counts = {verdict.value: 0 for verdict in Verdict}
     for host in hosts:
         for finding in host.findings:
@@ -71,13 +73,12 @@ def saved(audit: Audit) -> SavedAudit:
     return SavedAudit(SCHEMA, audit.started, audit.seconds, audit.policies, counts, hosts)
 
 
-def _host(host: HostAudit) -> SavedHost:
-    findings = tuple(_finding(finding) for finding in host.findings)
+def _host(host: HostAudit, by_id: Mapping[str, Rule]) -> SavedHost:
+    findings = tuple(_finding(finding, by_id[finding.rule]) for finding in host.findings)
     return SavedHost(host.host, host.verdict, findings, host.record, host.problem, host.unreachable)
 
 
-def _finding(finding: Finding) -> SavedFinding:
-    rule = {each.id: each for each in rules()}[finding.rule]
+def _finding(finding: Finding, rule: Rule) -> SavedFinding:
     return SavedFinding(finding.rule, finding.area, finding.verdict, finding.subject, finding.evidence, finding.fix,
                         rule.title, rule.why, rule.source)  # fmt: skip
 
