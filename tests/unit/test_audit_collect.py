@@ -77,6 +77,18 @@ def test_hosts_are_read_at_once_and_come_in_order(tmp_path: Path) -> None:
     assert isinstance(there, Problem) and there.unreachable and "no-such-python" in there.what
 
 
+@pytest.mark.parametrize("line", ["", "gone ansible_host=127.0.0.1 ansible_port=1", "odd ansible_connection=pigeon"])
+def test_what_is_to_be_done_meanwhile_is_done_when_no_host_can_be_reached(tmp_path: Path, line: str) -> None:
+    (tmp_path / "hosts.ini").write_text(line + "\n")
+    done: list[bool] = []
+    found = collect(
+        Inventory.load([str(tmp_path / "hosts.ini")]), line.split()[:1], RunOptions(timeout=5),
+        meanwhile=lambda: done.append(True),
+    )  # fmt: skip
+    assert all(isinstance(answer, Problem) for _, answer in found)
+    assert done == [True]
+
+
 def test_what_is_to_be_deployed_is_not_for_a_host_to_say() -> None:
     wanted = {"name": "theirs", "platform": "linux/amd64", "platforms": ["linux/amd64"]}
     found = record_of("gpu1", answer(to_deploy=[wanted]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -40,17 +41,20 @@ def collect(
 ) -> Iterator[tuple[str, HostRecord | Problem]]:
     """Read all hosts at once; they come in the order of `hosts`, each as soon as those before it have come.
 
-    arguments: those of the module gpu_facts. meanwhile: called while the hosts are being reached.
+    arguments: those of the module gpu_facts. meanwhile: called once a host was reached, or could not be: before that
+    it would hold up the logins, which take turns with it, and after that hosts are busy and this machine is not.
     The agents check only: no lock, no journal.
     """
     connections = Connections(RunIdentity("audit", check=True), options)
     names = [str(host) for host in hosts]  # those of an inventory know their place in it, which JSON has no form for
+    one_was_reached = threading.Event()
 
     def ask(host: str) -> tuple[str, HostRecord | Problem]:
         templar = Templar({**inventory.variables(host), **options.extra_vars}, vault=options.vault)
         try:
             become = become_for(None, templar, templar.namespace(), options)
             with connections.agent(host, templar.namespace(), become) as agent:
+                one_was_reached.set()
                 ((_, result),) = agent.run(MODULE, [dict(arguments or {})], task="audit")
         except HostUnreachable as error:
             return host, Problem(str(error), unreachable=True)
@@ -58,9 +62,17 @@ def collect(
             return host, Problem(str(error))
         return host, record_of(host, result)
 
+    def answer_of(host: str) -> tuple[str, HostRecord | Problem]:
+        try:
+            return ask(host)
+        finally:
+            one_was_reached.set()
+
     try:
         with ThreadPoolExecutor(max(1, min(options.forks, len(names)))) as pool:
-            answers = pool.map(ask, names)
+            answers = pool.map(answer_of, names)
+            if names:
+                one_was_reached.wait()
             meanwhile()
             yield from answers
     finally:
@@ -71,7 +83,7 @@ def record_of(host: str, result: Any) -> HostRecord | Problem:
     """The record in a module's result. What a host makes up is a problem of that host, with the place in the record."""
     import msgspec
 
-    from wxops.audit.record import SCHEMA, HostRecord  # the hosts were being reached meanwhile
+    from wxops.audit.record import SCHEMA, HostRecord  # `meanwhile` has, as a rule
 
     if not isinstance(result, Mapping):
         return Problem(f"{MODULE} gave no result")

@@ -1,6 +1,6 @@
 """An audit from its beginning to its end: all hosts are asked at once, and each is judged as its record comes.
 
-What they are judged by is imported and read while they are being reached: it takes as long as a login.
+What they are judged by is imported and read while they look at themselves: it takes as long as a login.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def audit_hosts(
 ) -> Audit:
     """Ask and judge the hosts. Nothing is changed on them; one that does not answer has its problem told.
 
-    known: what they are judged by, the same each time; first called while they are being reached. arguments: those of
+    known: what they are judged by, the same each time; first called while they answer. arguments: those of
     the module gpu_facts. images: what is to be deployed on each of them.
     """
     started, clock = datetime.now(UTC), time.monotonic()

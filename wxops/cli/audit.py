@@ -95,7 +95,7 @@ def audit(context: click.Context, /, **given: Any) -> int:
 def _knowledge(given: dict[str, Any]) -> Callable[[], Knowledge]:
     """The tables, the policies and the model that are asked for; wrong ones are refused before a host is asked.
 
-    Where only wxops's own are asked for, they are read while the hosts are being reached.
+    Where only wxops's own are asked for, they are read while the hosts answer.
     """
     policies, demand = given["policies"], _demand(given)
 
