@@ -35,6 +35,24 @@ def test_every_text_comes_back(tokenizer: TextTokenizer, text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
+@pytest.mark.parametrize("text", ["鑫龘𠮷野家 🐼", "Mixed 中文\n\t\x01", "你是谁？"])
+def test_the_bytes_of_tokens_are_those_of_their_text(tokenizer: TextTokenizer, text: str) -> None:
+    tokens = tokenizer.encode(text)
+    assert any("\ufffd" in tokenizer.decode([token]) for token in tokens), "a character spans tokens"
+    assert b"".join(map(tokenizer.token_bytes, tokens)) == text.encode()
+
+
+def test_a_byte_of_sentencepieces_is_that_byte(copy: Path) -> None:
+    whole = json.loads((copy / "tokenizer.json").read_text())
+    vocabulary = {"<unk>": 0, "�": 1, "文": 2} | {f"<0x{byte:02X}>": 3 + byte for byte in range(256)}
+    whole["model"] = {"type": "BPE", "vocab": vocabulary, "merges": [], "byte_fallback": True, "unk_token": "<unk>"}
+    whole |= {"decoder": {"type": "ByteFallback"}, "pre_tokenizer": None, "post_processor": None, "added_tokens": []}
+    (copy / "tokenizer.json").write_text(json.dumps(whole))
+    tokenizer = TextTokenizer(read_checkpoint(copy))
+    tokens = tokenizer.encode("文心�")
+    assert len(tokens) == 5 and b"".join(map(tokenizer.token_bytes, tokens)) == "文心�".encode()
+
+
 def test_a_chat_is_written_in_ernies_template(tokenizer: TextTokenizer) -> None:
     assert tokenizer.decode(tokenizer.encode_chat(MESSAGES), skip_special=False) == (
         "<|begin_of_sentence|>简短回答。\nUser: 你好\nAssistant: 你好！<|end_of_sentence|>User: 再见\nAssistant: "

@@ -6,8 +6,10 @@ The chat template is the checkpoint's own, run in Jinja2's sandbox with what tra
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,17 @@ from wxruntime.checkpoint import Checkpoint, CheckpointError
 
 # What a template may print of tokenizer_config.json.
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+# SentencePiece's name of a byte that is a token of its own.
+BYTE_PIECE = re.compile(r"<0x([0-9A-F]{2})>")
+
+
+@cache
+def _byte_letters() -> dict[str, int]:
+    """How byte-level BPE writes bytes in its vocabulary: those that Latin-1 prints as that, others from U+0100 on."""
+    printed = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(0x100) if byte not in printed]
+    return {chr(byte): byte for byte in printed} | {chr(0x100 + at): byte for at, byte in enumerate(others)}
 
 
 class PromptError(ValueError):
@@ -58,6 +71,19 @@ class TextTokenizer:
 
     def decode(self, tokens: Sequence[int], *, skip_special: bool = True) -> str:
         return self.tokens.decode(list(tokens), skip_special_tokens=skip_special)
+
+    def token_bytes(self, token: int) -> bytes:
+        """A token's UTF-8, which is a part of a character's where several tokens make one."""
+        text = self.decode([token], skip_special=False)
+        if "\N{REPLACEMENT CHARACTER}" not in text:
+            return text.encode()
+        piece = self.tokens.id_to_token(token) or ""
+        if named := BYTE_PIECE.fullmatch(piece):
+            return bytes.fromhex(named[1])
+        letters = _byte_letters()
+        if all(letter in letters for letter in piece):
+            return bytes(letters[letter] for letter in piece)
+        return text.encode()
 
 
 def _load(checkpoint: Checkpoint) -> Tokenizer:

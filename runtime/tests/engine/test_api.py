@@ -292,6 +292,7 @@ def test_logprobs_of_a_chat_name_each_token_with_its_alternatives(server: Server
     choice = server.ask(logprobs=True, top_logprobs=2).json()["choices"][0]
     content = choice["logprobs"]["content"]
     assert len(content) == server.ask().json()["usage"]["completion_tokens"] - 1  # without the token that ends it
+    assert b"".join(bytes(each["bytes"]) for each in content).decode() == choice["message"]["content"]
     assert all(len(each["top_logprobs"]) == 2 for each in content)
     assert all(each["logprob"] == each["top_logprobs"][0]["logprob"] <= 0 for each in content)
     streamed = events(server.ask(logprobs=True, top_logprobs=2, stream=True))

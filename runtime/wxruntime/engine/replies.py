@@ -103,7 +103,13 @@ class Reply:
 
 
 class ChatReply(Reply):
+    """Of a conversation. `token_bytes`: of which clients put characters together that span tokens."""
+
     prefix, whole_object, chunk_object = "chatcmpl", "chat.completion", "chat.completion.chunk"
+
+    def __init__(self, model: str, token_text: TokenText, token_bytes: Callable[[int], bytes]) -> None:
+        super().__init__(model, token_text)
+        self._token_bytes = cache(token_bytes)
 
     def _opening(self, piece: Piece) -> bytes:
         delta = {"delta": {"role": "assistant", "content": ""}}
@@ -126,8 +132,7 @@ class ChatReply(Reply):
         return {"content": content}
 
     def _told(self, token: int, logprob: float) -> Json:
-        text = self._token_text(token)
-        return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
+        return {"token": self._token_text(token), "logprob": logprob, "bytes": list(self._token_bytes(token))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,8 @@ class Api:
 
     async def chat(self, request: Request) -> Response:
         asked = parse(ChatRequest, await _body(request))
-        reply = ChatReply(self._service.known(asked.model), self._token_text)
+        name = self._service.known(asked.model)
+        reply = ChatReply(name, self._token_text, self._service.tokenizer.token_bytes)
         prompt = await self._chat_tokens(asked.messages)
         return await self._answer(request, asked, self._service.submit(asked, "messages", prompt), reply)
 
