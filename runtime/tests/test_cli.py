@@ -56,6 +56,14 @@ def test_settings_are_taken_from_the_environment(tmp_path: Path) -> None:
     assert wrong.returncode == 2 and "--port" in wrong.stderr
 
 
+@pytest.mark.parametrize("setting", ["LOG=loud", "DRAIN_SECONDS=-1", "STALL_SECONDS=0", "MEMORY_FRACTION=0"])
+def test_a_setting_that_cannot_be_is_refused_by_its_name(tmp_path: Path, setting: str) -> None:
+    name, value = setting.split("=")
+    refused = run_wxruntime("engine", "--model", tmp_path, **{f"WXRUNTIME_{name}": value})
+    assert refused.returncode == 2 and f"--{name.lower().replace('_', '-')}" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("path", "status", "says"), [("/ready", 0, ""), ("/health", 0, ""), ("/sick", 1, "answered 404")]
 )

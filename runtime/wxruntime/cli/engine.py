@@ -54,8 +54,13 @@ POSITIVE = click.IntRange(min=1)
 @setting("--threads", type=POSITIVE, help="CPU threads of the onnx backend.  [default: the machine's cores]")
 @setting("--gather-s", type=click.FloatRange(min=0), help="How long onnx waits for others to share a batch.")
 @setting("--queue-size", type=click.IntRange(min=0), default=128, help="Requests that may wait; more get 429.")
-@setting("--stall-seconds", type=float, default=60.0, help="A step that takes longer makes /health fail.")
-@setting("--drain-seconds", type=int, default=30, help="On SIGTERM, time for running answers to end.")
+@setting(
+    "--stall-seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=60.0,
+    help="A step that takes longer makes /health fail.",
+)
+@setting("--drain-seconds", type=click.IntRange(min=0), default=30, help="On SIGTERM, time for running answers to end.")
 @setting("--require-manifest", is_flag=True, help="Refuse a directory that has no manifest.")
 @setting(
     "--trusted-key", type=click.Path(path_type=Path), multiple=True, help="Public key; the manifest must be signed."
@@ -63,7 +68,13 @@ POSITIVE = click.IntRange(min=1)
 @setting(
     "--sizes-only", is_flag=True, help="Compare files with the manifest by size: for models too huge to read twice."
 )
-def engine(**options: Any) -> None:
+@setting(
+    "--log",
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    default="info",
+    help="What is logged; warning leaves out the line of each answer.",
+)
+def engine(log: str, **options: Any) -> None:
     """Load the checkpoint and answer until SIGTERM or Ctrl-C.
 
     Every option is also an environment variable: WXRUNTIME_MODEL, WXRUNTIME_QUEUE_SIZE and so on.
@@ -73,8 +84,8 @@ def engine(**options: Any) -> None:
     from wxruntime.engine.serve import Options, run
     from wxruntime.models.verify import Check, Trust
 
-    level = os.environ.get("WXRUNTIME_LOG", "info").upper()
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    os.environ["WXRUNTIME_LOG"] = log  # for the backend's process
+    logging.basicConfig(level=log.upper(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     load = Load(**{name: options.pop(name) for name in LOADING})
     check = Check.SIZES if options.pop("sizes_only") else Check.DIGESTS
     trust = Trust(check, manifest=options.pop("require_manifest"), trusted_keys=options.pop("trusted_key"))
