@@ -57,6 +57,11 @@ def read_checkpoint(
         require(directory, trust)
     except ModelError as error:
         raise CheckpointError(str(error)) from error
+    return look_into(directory, weights)
+
+
+def look_into(directory: Path, weights: Weights = "safetensors") -> Checkpoint:
+    """As read_checkpoint, whatever a manifest says. Raise CheckpointError."""
     config = json_object(directory / "config.json")
     model_type = config.get("model_type")
     if model_type not in SERVED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from conftest import WXRUNTIME
 
 from wxruntime.cli.model import model
 from wxruntime.models.manifest import EVALUATION, MANIFEST, SIGNATURE
@@ -142,6 +144,40 @@ def test_a_description_that_is_broken_off_leaves_the_one_before(
     with pytest.raises(KeyboardInterrupt):
         describe_in_place(store / "kept")
     assert (store / "kept" / MANIFEST).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["add", "{made}"], "cannot be copied to {store}: File too large"),
+        (["add", "--in-place", "{here}"], "wxops-manifest.json: cannot be written: File too large"),
+        (["quantize", "{made}", "{store}", "--fp8"], "weights cannot be written: "),
+        (["export", "{made}", "{store}"], "cannot be copied to "),
+    ],
+)
+def test_what_cannot_be_written_is_a_sentence_and_leaves_nothing(
+    made: Path, store: Path, arguments: list[str], says: str
+) -> None:
+    here = Path(shutil.copytree(made, store.parent / "here"))
+    describe_in_place(here)
+    before = {file.name: file.read_bytes() for file in here.iterdir()}
+    places = {"made": made, "here": here, "store": store}
+    done = subprocess.run(
+        ["prlimit", "--fsize=500", WXRUNTIME, "model", *(each.format(**places) for each in arguments)],
+        env=os.environ | {"WXOPS_MODELS": str(store)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and says.format(**places) in done.stderr and "Traceback" not in done.stderr
+    assert {file.name: file.read_bytes() for file in here.iterdir()} == before
+    assert not store.is_dir() or not list(store.iterdir())
+
+
+def test_what_a_killed_command_left_half_written_is_not_described(made: Path, store: Path) -> None:
+    wxops_model(store, "add", made, "--name", "left")
+    (store / "left" / f".{MANIFEST}.new").touch()
+    wxops_model(store, "add", "--in-place", store / "left")
+    wxops_model(store, "verify", "left")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from wxruntime.models.manifest import EVALUATION, manifest_digest, now
+from wxruntime.models.manifest import EVALUATION, manifest_digest, now, write_whole
 from wxruntime.models.questions import Likelihoods, Question, answer
 
 
@@ -97,5 +97,5 @@ def evaluation(how: str, directory: Path | None, choices: Sequence[Choice], text
 def keep(directory: Path, result: Evaluation) -> Path:
     """Write it beside the manifest, which does not list it: it may come at any time."""
     path = directory / EVALUATION
-    path.write_text(json.dumps(result.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(path, (json.dumps(result.to_json(), indent=1, ensure_ascii=False) + "\n").encode())
     return path

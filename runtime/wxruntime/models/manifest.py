@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -30,6 +31,7 @@ MANIFEST = "wxops-manifest.json"
 SIGNATURE = "wxops-manifest.sig"
 EVALUATION = "wxops-eval.json"
 NOT_LISTED = frozenset({MANIFEST, SIGNATURE, EVALUATION})
+_UNFINISHED = frozenset(f".{name}.new" for name in NOT_LISTED)  # what was killed while it wrote one of them left this
 VERSION = 1
 
 
@@ -65,7 +67,7 @@ class Manifest:
 
 def describe(directory: Path, name: str, origin: Mapping[str, str] | None = None) -> Manifest:
     """The manifest of what lies in `directory` now. Raise ModelError for what none may hold, such as a link out."""
-    found = regular_files(directory, NOT_LISTED)
+    found = regular_files(directory, NOT_LISTED | _UNFINISHED)
     digests = hash_files(directory, found)
     files = {path: FileEntry(size, digests[path]) for path, size in found.items()}
     return Manifest(name, now(), files, dict(origin or {}))
@@ -77,11 +79,21 @@ def now() -> str:
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """In one step; a signature of an earlier manifest goes, since it no longer holds."""
-    unfinished = directory / f".{MANIFEST}.new"
-    unfinished.write_bytes(manifest.to_json())
+    """In one step; a signature of an earlier manifest goes, since it no longer holds. Raise ModelError."""
+    write_whole(directory / MANIFEST, manifest.to_json())
     (directory / SIGNATURE).unlink(missing_ok=True)
-    unfinished.replace(directory / MANIFEST)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """A file of NOT_LISTED, in one step: what was there before stays where the new one cannot be. Raise ModelError."""
+    unfinished = path.with_name(f".{path.name}.new")
+    try:
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise ModelError(f"cannot be written: {error.strerror}", where=path) from None
 
 
 def add_file(directory: Path, path: str, data: bytes) -> None:

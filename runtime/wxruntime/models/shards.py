@@ -10,8 +10,10 @@ from types import TracebackType
 from typing import Self
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+
+from wxruntime.models.errors import ModelError
 
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 SHARD_BYTES = 2 << 30
@@ -84,7 +86,10 @@ class ShardWriter:
         (self._directory / INDEX).write_text(json.dumps(index, indent=1) + "\n")
 
     def _close_shard(self) -> None:
-        save_file(self._open, self._part(len(self._shards)), metadata={"format": "pt"})
+        try:
+            save_file(self._open, self._part(len(self._shards)), metadata={"format": "pt"})
+        except SafetensorError as error:
+            raise ModelError(f"weights cannot be written: {error}", where=self._directory) from None
         self._shards.append(list(self._open))
         self._open, self._waiting = {}, 0
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wxruntime.models.errors import ModelError
-from wxruntime.models.manifest import MANIFEST, SIGNATURE
+from wxruntime.models.manifest import MANIFEST, SIGNATURE, write_whole
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -25,9 +25,7 @@ MAKE_ONE = "make one: openssl genpkey -algorithm ed25519 -out KEY; openssl pkey 
 def sign(directory: Path, key: Path) -> None:
     """Sign the manifest that lies in `directory`. Raise ModelError for a key that cannot."""
     private = _private(key)
-    unfinished = directory / f".{SIGNATURE}.new"
-    unfinished.write_bytes(private.sign((directory / MANIFEST).read_bytes()))
-    unfinished.replace(directory / SIGNATURE)
+    write_whole(directory / SIGNATURE, private.sign((directory / MANIFEST).read_bytes()))
 
 
 def require_signature(directory: Path, trusted: Sequence[Path]) -> Path:

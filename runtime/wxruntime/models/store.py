@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from wxruntime.checkpoint import CheckpointError, read_checkpoint
+from wxruntime.checkpoint import CheckpointError, Weights, look_into, read_checkpoint
 from wxruntime.models.digests import threads
 from wxruntime.models.errors import ModelError
 from wxruntime.models.manifest import (
@@ -112,11 +112,14 @@ def checked_name(name: str) -> str:
     return name
 
 
-def require_checkpoint(source: Path) -> None:
-    """Raise ModelError unless it is an ERNIE 4.5 with safetensors or, as exported, ONNX weights."""
-    onnx = (source / "model.onnx").is_file()
+def require_checkpoint(source: Path, *, described: bool = True) -> None:
+    """Raise ModelError unless it is an ERNIE 4.5 with safetensors or, as exported, ONNX weights.
+
+    described: it must be as its manifest says, where it has one.
+    """
+    weights: Weights = "onnx" if (source / "model.onnx").is_file() else "safetensors"
     try:
-        read_checkpoint(source, weights="onnx" if onnx else "safetensors")
+        read_checkpoint(source, weights=weights) if described else look_into(source, weights)
     except CheckpointError as error:
         raise ModelError(str(error)) from None
 
@@ -157,16 +160,8 @@ def precision_name(config: Mapping[str, Any]) -> str:
 
 def describe_in_place(directory: Path, key: Path | None = None) -> Manifest:
     """Write the manifest of a checkpoint where it lies, and sign it. Raise ModelError for what is no checkpoint."""
-    before = directory / MANIFEST
-    kept = before.read_bytes() if before.is_file() else None
-    before.unlink(missing_ok=True)  # or what it says would refuse what is to be described anew
-    try:
-        require_checkpoint(directory)
-        manifest = describe(directory, directory.resolve().name)
-    except BaseException:  # Ctrl-C too: or the model would be served without a check from then on
-        if kept is not None:
-            before.write_bytes(kept)
-        raise
+    require_checkpoint(directory, described=False)
+    manifest = describe(directory, directory.resolve().name)
     write_manifest(directory, manifest)
     if key is not None:
         sign(directory, key)
@@ -227,7 +222,7 @@ def _copy_files(source: Path, whole: Path, files: Mapping[str, int]) -> dict[str
         with ThreadPoolExecutor(threads()) as pool:
             return dict(zip(order, pool.map(copy, order), strict=True))
     except OSError as error:
-        raise ModelError(f"cannot be copied: {error.strerror}", where=error.filename) from None
+        raise ModelError(f"cannot be copied to {whole.parent.parent}: {error.strerror}", where=error.filename) from None
 
 
 def _require_room(directory: Path, size: int) -> None:

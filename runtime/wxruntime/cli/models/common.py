@@ -37,6 +37,10 @@ def command(function: Command) -> Command:
             return function(*arguments, **options)
         except (ModelError, CheckpointError) as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if not (error.filename and error.strerror):
+                raise
+            raise click.ClickException(f"{error.filename2 or error.filename}: {error.strerror}") from error
 
     return guarded  # type: ignore[return-value]
 
