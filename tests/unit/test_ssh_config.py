@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -32,34 +30,6 @@ def test_what_follows_an_include_is_in_the_scope_before_it(tmp_path: Path) -> No
 
 def test_a_match_block_is_understood(tmp_path: Path) -> None:
     assert lookup(tmp_path, "Match host gpu*\n  User ops\n")["user"] == "ops"
-
-
-ALL_AT_ONCE = """
-from concurrent.futures import ThreadPoolExecutor
-from wxops.transport import ssh_config
-with ThreadPoolExecutor(8) as pool:
-    found = pool.map(lambda number: ssh_config.load((("ConfigFile", "config"),)).lookup(f"gpu{number}"), range(8))
-print(*(f"{each['user']}:{each.get('port')}" for each in found))
-"""
-WHAT_IS_LOADED = "import sys, wxops.transport.ssh; print(*sys.modules)"
-
-
-def python(code: str, folder: Path) -> list[str]:
-    """The words that it prints, in a process that has loaded nothing yet."""
-    argv = [sys.executable, "-c", code]
-    done = subprocess.run(argv, cwd=folder, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    return done.stdout.split()
-
-
-def test_a_match_block_may_ask_a_command_for_all_hosts_at_once(tmp_path: Path) -> None:
-    (tmp_path / "config").write_text("Match exec true\n  User ops\nMatch exec false\n  Port 2222\n")
-    assert python(ALL_AT_ONCE, tmp_path) == ["ops:None"] * 8
-
-
-def test_what_only_match_exec_needs_is_loaded_for_it_alone(tmp_path: Path) -> None:
-    loaded = python(WHAT_IS_LOADED, tmp_path)
-    assert "paramiko" in loaded
-    assert not {"invoke.context", "unittest.mock", "asyncio"} & set(loaded)
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:

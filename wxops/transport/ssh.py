@@ -1,17 +1,16 @@
-"""An SSH session with a host, by paramiko: jump hosts, keys, agents and passwords as OpenSSH has them."""
+"""An SSH session with a host, by fabric over paramiko: jump hosts, keys, agents and passwords as OpenSSH has them."""
 
 from __future__ import annotations
 
 import contextlib
-import getpass
 import logging
 import os
 import re
 import socket
 import threading
-from collections.abc import Mapping
 from typing import Any
 
+import fabric
 import paramiko
 
 from wxops.errors import HostUnreachable, InputError
@@ -56,30 +55,6 @@ class PromptSocket(socket.socket):
         super().close()
 
 
-class Hop:
-    """A host on the way, the last one too: where and as whom ssh's settings have it, and paramiko's client for it.
-
-    name: as in the inventory or in ProxyJump, also USER@HOST or HOST:PORT. user, port: before those of the settings.
-    """
-
-    def __init__(self, settings: paramiko.SSHConfig, name: str, user: str | None, port: int | None) -> None:
-        login, _, place = name.rpartition("@")
-        name, _, at = place.partition(":") if place.count(":") == 1 else (place, "", "")
-        self.settings: Mapping[str, Any] = settings.lookup(name)
-        self.host: str = self.settings.get("hostname", name)
-        self.user: str = user or login or self.settings.get("user") or getpass.getuser()
-        self.port = int(port or at or self.settings.get("port") or paramiko.config.SSH_PORT)
-        self.client = paramiko.SSHClient()
-
-    @property
-    def transport(self) -> paramiko.Transport:
-        """Of a client that has logged in."""
-        transport = self.client.get_transport()
-        if transport is None:
-            raise EOFError
-        return transport
-
-
 class SSHSession:
     """A logged-in connection; `start(command)` opens a channel without a terminal."""
 
@@ -87,10 +62,10 @@ class SSHSession:
         """Connect. Raises HostUnreachable with the reason and the remedy."""
         self._options = options
         self._settings = ssh_config.load(options.ssh_settings)
-        self._hops: list[Hop] = []
-        self._target = self._hop(options.host, options.user, options.port)
+        self._hops: list[fabric.Connection] = []
+        self._connection = self._target()
         try:
-            self._connect(self._jumps())
+            self._connect(self._connection, self._jumps())
         except BaseException:
             self.close()  # half a way leaves neither a thread nor a socket behind
             raise
@@ -98,7 +73,7 @@ class SSHSession:
     def start(self, command: str) -> paramiko.Channel:
         """Run a command on the host; the channel's streams are binary and apart."""
         try:
-            channel: paramiko.Channel = self._target.transport.open_session(timeout=self._options.timeout)
+            channel: paramiko.Channel = self._connection.transport.open_session(timeout=self._options.timeout)
             channel.exec_command(command)
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise HostUnreachable(f"cannot start a command on {self._options.name}: {_reason(error)}") from None
@@ -106,53 +81,62 @@ class SSHSession:
 
     def close(self) -> None:
         """The hop next to us first: what goes through it then waits for nothing any more."""
-        for hop in [*self._hops, self._target]:
-            with contextlib.suppress(Exception):  # what matters is that the rest closes too
-                hop.client.close()
+        for connection in [*self._hops, self._connection]:
+            for close in (connection.close, connection.client.close):  # fabric closes only what was opened to its end
+                with contextlib.suppress(Exception):  # what matters is that the rest closes too
+                    close()
 
-    def _hop(self, name: str, user: str | None, port: int | None) -> Hop:
-        return Hop(self._settings, name, user, port)
+    def _target(self) -> fabric.Connection:
+        return self._make(self._options.host, self._options.user, self._options.port)
 
-    def _jumps(self) -> list[Hop]:
+    def _make(self, host: str, user: str | None, port: int | None) -> fabric.Connection:
+        """A fabric connection, not yet open. The way through jump hosts is ours: fabric takes them in reverse."""
+        config = fabric.Config(ssh_config=self._settings, lazy=True)
+        return fabric.Connection(host, user=user, port=port, config=config, gateway=False)
+
+    def _jumps(self) -> list[fabric.Connection]:
         """The jump hosts in the order in which they are passed, first the one next to us."""
         jump = self._settings.lookup(self._options.host).get("proxyjump", "none")
         if jump.lower() == "none":
             return []
-        return [self._hop(*_address(hop.strip())) for hop in jump.split(",")]
+        return [self._make(*_address(hop.strip())) for hop in jump.split(",")]
 
-    def _connect(self, jumps: list[Hop]) -> None:
-        before: Hop | None = None
-        for hop in [*jumps, self._target]:
-            if hop is not self._target:
-                self._hops.append(hop)
-            self._open(hop, before)
-            before = hop
+    def _connect(self, target: fabric.Connection, jumps: list[fabric.Connection]) -> None:
+        before: fabric.Connection | None = None
+        for connection in [*jumps, target]:
+            if connection is not target:
+                self._hops.append(connection)
+            self._open(connection, before, is_target=connection is target)
+            before = connection
 
-    def _open(self, hop: Hop, before: Hop | None) -> None:
-        files = host_keys.known_hosts_files(hop.settings)
+    def _open(self, connection: fabric.Connection, before: fabric.Connection | None, is_target: bool) -> None:
+        settings = connection.ssh_config
+        files = host_keys.known_hosts_files(settings)
+        client = connection.client
         known = [*files, host_keys.SYSTEM_KNOWN_HOSTS]
-        revoked = host_keys.load(hop.client, known, hop.host, hop.port)
-        hop.client.set_missing_host_key_policy(host_keys.HostKeyPolicy(files[0], self._options.accept_new, revoked))
-        login = self._login(hop.settings, is_target=hop is self._target)
+        revoked = host_keys.load(client, known, connection.host, connection.port)
+        client.set_missing_host_key_policy(host_keys.HostKeyPolicy(files[0], self._options.accept_new, revoked))
+        connection.connect_timeout = None
+        connection.connect_kwargs = self._login(settings, is_target)
         try:
-            with _turn_at(hop.host, hop.port):
-                stream = self._socket(hop, before)
+            with _turn_at(connection.host, connection.port):
+                connection.connect_kwargs["sock"] = self._socket(connection, before)
                 with _logins:  # not while it is dialled: a dead host would keep others from theirs
-                    hop.client.connect(hop.host, hop.port, hop.user, sock=stream, **login)
-            hop.transport.sock.settimeout(IDLE_CHECK_S)
+                    connection.open()
+            connection.transport.sock.settimeout(IDLE_CHECK_S)
         except paramiko.BadHostKeyException as error:
-            raise host_keys.changed_key(hop.host, error, files) from None
+            raise host_keys.changed_key(connection.host, error, files) from None
         except paramiko.PasswordRequiredException:
             raise HostUnreachable(
                 "the private key for the login is encrypted", where=self._options.name,
-                fix="add it to your ssh-agent once: ssh-add " + " ".join(login["key_filename"]),
+                fix="add it to your ssh-agent once: ssh-add " + " ".join(connection.connect_kwargs["key_filename"]),
             ) from None  # fmt: skip
         except paramiko.AuthenticationException as error:
-            raise self._refused(hop, error) from None
+            raise self._refused(connection, error) from None
         except (paramiko.SSHException, OSError, EOFError, IndexError) as error:  # IndexError: paramiko, at garbage
-            raise self._unreachable(hop, error) from None
+            raise self._unreachable(connection, error) from None
 
-    def _login(self, settings: Mapping[str, Any], is_target: bool) -> dict[str, Any]:
+    def _login(self, settings: dict[str, Any], is_target: bool) -> dict[str, Any]:
         """How to log in: the key or password that was named, else what ssh would try."""
         options = self._options
         timeout = options.timeout
@@ -174,34 +158,34 @@ class SSHSession:
         login["allow_agent"] = login["look_for_keys"] = not only
         return login
 
-    def _socket(self, hop: Hop, before: Hop | None) -> Any:
+    def _socket(self, connection: fabric.Connection, before: fabric.Connection | None) -> Any:
         """The stream to the next hop."""
-        host, port = hop.host, hop.port
+        host, port = connection.host, connection.port
         if before is not None:
             return before.transport.open_channel("direct-tcpip", (host, port), ("", 0), timeout=self._options.timeout)
-        command = hop.settings.get("proxycommand", "none")
+        command = connection.ssh_config.get("proxycommand", "none")
         if command.lower() != "none":
             return _proxy(command, self._options.name)
         return PromptSocket(fileno=socket.create_connection((host, port), timeout=self._options.timeout).detach())
 
-    def _refused(self, hop: Hop, error: Exception) -> HostUnreachable:
+    def _refused(self, connection: fabric.Connection, error: Exception) -> HostUnreachable:
         tried = "password" if self._options.password else "key"
         if "Too many" in str(error):
             return HostUnreachable(
-                f"{hop.host}:{hop.port} ended the login of {hop.user!r}: too many keys were tried",
+                f"{connection.host}:{connection.port} ended the login of {connection.user!r}: too many keys were tried",
                 fix="name the right one (ansible_ssh_private_key_file), or set IdentitiesOnly in ~/.ssh/config",
             )
         return HostUnreachable(
-            f"{hop.host}:{hop.port} refuses the login of {hop.user!r} by {tried} ({error})",
+            f"{connection.host}:{connection.port} refuses the login of {connection.user!r} by {tried} ({error})",
             fix="check ansible_user and ansible_ssh_private_key_file, your ssh-agent (ssh-add -l), "
             "or give a password with --ask-pass",
         )
 
-    def _unreachable(self, hop: Hop, error: Exception) -> HostUnreachable:
-        jump = "" if hop is self._target else " (a jump host)"
+    def _unreachable(self, connection: fabric.Connection, error: Exception) -> HostUnreachable:
+        hop = "" if connection.original_host == self._options.host else " (a jump host)"
         return HostUnreachable(
-            f"{hop.host}:{hop.port}{jump} cannot be reached: {_reason(error)}",
-            fix=f"is it up, and is that its address? try: ssh -p {hop.port} {hop.user}@{hop.host}",
+            f"{connection.host}:{connection.port}{hop} cannot be reached: {_reason(error)}",
+            fix=f"is it up, and is that its address? try: ssh -p {connection.port} {connection.user}@{connection.host}",
         )
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import functools
 import glob
 import os
-import re
-import threading
-from importlib import import_module
 from pathlib import Path
 
 import paramiko
@@ -17,8 +14,6 @@ from wxops.errors import InputError
 USER_CONFIG = Path("~/.ssh/config")
 SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
 INCLUDE_DEPTH = 16  # as OpenSSH's own limit
-MATCH_EXEC = re.compile(r"^\s*match\b.*\bexec\b", re.IGNORECASE | re.MULTILINE)
-_loading = threading.Lock()
 
 
 def load(settings: tuple[tuple[str, str], ...]) -> paramiko.SSHConfig:
@@ -38,9 +33,6 @@ def load(settings: tuple[tuple[str, str], ...]) -> paramiko.SSHConfig:
 @functools.lru_cache(maxsize=64)
 def _parsed(text: str) -> paramiko.SSHConfig:
     """Once for all hosts that are reached by the same settings: paramiko only reads in it."""
-    if MATCH_EXEC.search(text):
-        with _loading:  # two threads that looked at it first at the same time would find it half loaded
-            import_module("invoke").run  # noqa: B018
     return paramiko.SSHConfig.from_text(text)
 
 
