@@ -188,13 +188,21 @@ def test_what_a_killed_command_left_half_written_is_not_described(made: Path, st
         (["add", "{made}", "--name", "there"], "there is a model of this name"),
         (["verify", "nothing"], "neither a directory nor a model of"),
         (["quantize", "there", "{made}", "--fp8"], "this is there already"),
+        (["quantize", "there", "{made}", "--fp8", "--calibrate", "{made}/tokenizer.json"], "this is there already"),
+        (["quantize", "there", "{store}/out", "--fp8", "--text", "/nowhere"], "/nowhere: this text cannot be read"),
+        (["quantize", "there", "{store}/out", "--fp8", "--text", "/dev/null"], "/dev/null: this text has 0 tokens"),
+        (["quantize", "export", "{store}/out", "--fp8"], "is an export for a CPU"),
+        (["eval", "export", "--smoke"], "an export for a CPU is measured as it is served"),
     ],
 )
-def test_a_mistake_is_a_sentence(made: Path, store: Path, arguments: list[str], says: str) -> None:
+def test_a_mistake_is_a_sentence_and_nothing_is_begun(made: Path, store: Path, arguments: list[str], says: str) -> None:
     wxops_model(store, "add", made, "--name", "there")
-    refused = wxops_model(store, *(each.format(made=made) for each in arguments), code=1)
+    export = Path(shutil.copytree(store / "there", store / "export"))
+    (export / MANIFEST).unlink()
+    (export / SINGLE).rename(export / "model.onnx")
+    refused = wxops_model(store, *(each.format(made=made, store=store) for each in arguments), code=1)
     assert says in refused.output and "Traceback" not in refused.output
-    assert sorted(each.name for each in store.iterdir()) == ["there"]
+    assert sorted(each.name for each in store.iterdir()) == ["export", "there"]
 
 
 def test_a_model_is_quantized_and_the_report_lies_beside_the_manifest(made: Path, store: Path, key: Path) -> None:

@@ -52,8 +52,7 @@ def quantize(
 
     rounder: how a weight is rounded, given its name; by default each by itself.
     """
-    if target.exists():
-        raise ModelError("this is there already", where=target, fix="name a directory that is not there")
+    require_new(target)
     checkpoint = read_checkpoint(source)
     config = refuse_rounded(source)
     group = pick_group(source, precision)
@@ -72,6 +71,11 @@ def quantize(
         whole.rename(target)
     log.info("%s: %s of %s, %s", target, precision.name, SERVED[checkpoint.model_type], asdict(sizes))
     return sizes
+
+
+def require_new(target: Path) -> None:
+    if target.exists():
+        raise ModelError("this is there already", where=target, fix="name a directory that is not there")
 
 
 def pick_group(source: Path, precision: Precision) -> int | None:

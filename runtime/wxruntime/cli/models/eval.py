@@ -83,11 +83,18 @@ def _here(
 ) -> tuple[str, list[Choice], Text | None]:
     need("torch", "transformers")
     from wxruntime.models.dequantize import precision_in
+    from wxruntime.models.errors import ModelError
     from wxruntime.models.evaluate import Text, ask
     from wxruntime.models.scoring import Scorer
     from wxruntime.models.store import require_checkpoint
     from wxruntime.models.text import WINDOW, read_ids
 
+    if (directory / "model.onnx").is_file():
+        raise ModelError(
+            "an export for a CPU is measured as it is served",
+            where=directory,
+            fix="serve it with `wxruntime engine --backend onnx`, and name that server: --url http://127.0.0.1:8000",
+        )
     require_checkpoint(directory)
     scorer = Scorer(directory, device, precision_in(directory))
     choices = [ask(scorer, name, asked) for name, asked in sets]
