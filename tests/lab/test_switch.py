@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -141,6 +142,12 @@ def test_a_deployed_engine_goes_over_while_clients_stream_and_the_next_deploymen
     clients = Clients(url)
     try:
         clients.more()
+        host.ssh("docker volume create --label io.wxops.host=desk wxops-switch")
+        elsewhere = subprocess.run(command, capture_output=True, text=True, timeout=100)
+        assert elsewhere.returncode == 1 and "is under way, from desk" in elsewhere.stderr
+        assert containers(host) == ["ernie"]
+        host.ssh("docker volume rm wxops-switch")
+
         change(profile, checkpoints={"bf16": "/models/none"})
         failed = subprocess.run(command, capture_output=True, text=True, timeout=500)
         assert failed.returncode == 1 and "ernie-bf16-1 was taken away. the others serve on" in failed.stderr
@@ -154,6 +161,9 @@ def test_a_deployed_engine_goes_over_while_clients_stream_and_the_next_deploymen
         for line in killed.stdout:
             if line.startswith("drain ernie "):
                 break
+        killed.send_signal(signal.SIGSTOP)
+        second = subprocess.run(command, capture_output=True, text=True, timeout=100)
+        assert second.returncode == 1 and "another switch of containers" in second.stderr
         killed.kill()
         killed.wait()
         assert containers(host) == ["ernie", "ernie-bf16-1"]
@@ -167,7 +177,7 @@ def test_a_deployed_engine_goes_over_while_clients_stream_and_the_next_deploymen
         clients.stop()
     assert clients.broken == []
 
-    assert containers(host) == ["ernie"]
+    assert containers(host) == ["ernie"] and "wxops-switch" not in host.ssh("docker volume ls").stdout
     after = json.loads(host.ssh("docker inspect ernie").stdout)[0]
     assert after["Id"] != before["Id"]
     runs = after["Config"]["Cmd"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socketserver
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import pytest
 
 from wxruntime.gateway.admin_client import like_those_there
 from wxruntime.profile.command import Command
-from wxruntime.profile.containers import Containers
+from wxruntime.profile.containers import CONTROLLER, HOST, MARK, Containers
 from wxruntime.profile.model import Precision
 from wxruntime.profile.processes import Processes, Record
 from wxruntime.profile.rolling import LauncherError, NoGateway, Rolling, RotationError, SwitchFailed
@@ -138,7 +139,12 @@ def known() -> dict[str, Any]:
         "Id": "1", "Name": "/web", "Created": "2026", "State": {"Running": True}, "HostConfig": {},
         "Config": {"Labels": None, "Cmd": ["x"]},
     }  # fmt: skip
-    return {LIST: [{"Id": "1", "Names": ["/web"], "Labels": None}], "/containers/1/json": web, WEB: web}
+    return {
+        "/info": {"ID": "abc"},
+        LIST: [{"Id": "1", "Names": ["/web"], "Labels": None}],
+        "/containers/1/json": web,
+        WEB: web,
+    }
 
 
 @pytest.fixture
@@ -147,8 +153,18 @@ def docker(known: dict[str, Any], tmp_path: Path) -> Iterator[Path]:
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps(known.get(self.path, {"message": "page not found"})).encode()
-            self.send_response(200 if self.path in known else 404)
+            self._say(known.get(self.path))
+
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            self._say(known.setdefault(f"/volumes/{asked['Name']}", {"CreatedAt": "2026", **asked}))
+
+        def do_DELETE(self) -> None:
+            self._say(known.pop(self.path, None))
+
+        def _say(self, what: Any) -> None:
+            body = json.dumps({"message": "page not found"} if what is None else what).encode()
+            self.send_response(404 if what is None else 200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -189,6 +205,9 @@ def test_what_is_not_docker_is_told(docker: Path, known: dict[str, Any]) -> None
     known[LIST] = {"models": []}
     with pytest.raises(LauncherError, match=r"what answers at .*docker.sock is not Docker: it lists no containers"):
         containers(docker, "web").found()
+    known["/info"] = {}
+    with pytest.raises(LauncherError, match=r"docker.sock is not Docker: it has no ID"), containers(docker).alone():
+        pass
 
 
 @pytest.mark.parametrize(
@@ -204,6 +223,36 @@ def test_a_container_without_a_port_of_its_own_is_told(
     known[WEB]["HostConfig"] = {"PortBindings": bindings}
     with pytest.raises(LauncherError, match=says):
         containers(docker, "web").url("web")
+
+
+def test_of_two_switches_of_containers_the_second_is_refused_wherever_it_is(
+    docker: Path, known: dict[str, Any]
+) -> None:
+    first, second = containers(docker, "web"), containers(docker, "db")
+    with first.alone(), pytest.raises(LauncherError, match=r"another switch .* is under way"), second.alone():
+        raise AssertionError("there are two")
+    elsewhere = {"CreatedAt": "2026-12-01", "Labels": {CONTROLLER: "another boot", HOST: "desk"}}
+    known[f"/volumes/{MARK}"] = elsewhere
+    with pytest.raises(LauncherError, match=r"from desk since 2026.*docker volume rm wxops-switch"), first.alone():
+        raise AssertionError("there are two")
+    assert known.pop(f"/volumes/{MARK}") == elsewhere
+    with second.alone():
+        assert f"/volumes/{MARK}" in known
+    assert f"/volumes/{MARK}" not in known
+
+
+def test_the_mark_of_a_switch_that_was_killed_is_taken_over_on_the_same_controller(
+    docker: Path, known: dict[str, Any]
+) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from wxruntime.profile.containers import Containers\n"
+        "with Containers(Path(sys.argv[1]), ['web'], {}, range(1)).alone(): os.kill(os.getpid(), 9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, docker], check=False)
+    assert killed.returncode == -9 and f"/volumes/{MARK}" in known
+    with containers(docker, "web").alone():
+        pass
+    assert f"/volumes/{MARK}" not in known
 
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:

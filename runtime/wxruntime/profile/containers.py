@@ -6,8 +6,11 @@ nothing to be said twice. When the old one is removed the new one gets its name,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import os
+import platform
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,8 @@ from wxruntime.profile.switch import Replica
 from wxruntime.unix_http import Reply, UnixHTTPError, ask
 
 SERVICE, PRECISION, REPLACES = "io.wxops.replica-of", "io.wxops.precision", "io.wxops.replaces"
+# The volume that stands for a switch under way, and its labels.
+MARK, CONTROLLER, HOST = "wxops-switch", "io.wxops.controller", "io.wxops.host"
 # What Docker gives to each container itself, and what it calls after the container.
 OWN = ("Hostname", "Domainname", "MacAddress")
 
@@ -70,9 +75,36 @@ class Containers:
     ports: Sequence[int]
     address: str = "127.0.0.1"
 
-    def alone(self) -> AbstractContextManager[None]:
-        """Docker gives a name once: of two switches at once the second fails at its first new container."""
-        return nullcontext()
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """One switch for a Docker: all count the same memory. Raises LauncherError while another is under way.
+
+        A volume is the mark, since all controllers share Docker, and Docker makes one of a name. Its label says on
+        which controller the switch is. There a Unix socket tells whether it still is, which the kernel takes away with
+        its process: so a mark that was left behind is taken over there, and nowhere else.
+        """
+        told = self._asked("GET", "/info").body
+        if not isinstance(told, dict) or "ID" not in told:
+            raise LauncherError(f"what answers at {self.socket} is not Docker: it has no ID")
+        with socket.socket(socket.AF_UNIX) as here:
+            try:
+                here.bind(f"\0{MARK}-{told['ID']}")  # an abstract one: unix(7)
+            except OSError:
+                raise LauncherError(f"another switch of containers at {self.socket} is under way") from None
+            mine = {CONTROLLER: _controller(), HOST: platform.node()}
+            mark = self._asked("POST", "/volumes/create", {"Name": MARK, "Labels": mine}).body
+            found = mark.get("Labels") or {}
+            if found.get(CONTROLLER) != mine[CONTROLLER]:
+                raise LauncherError(
+                    f"another switch of this Docker's containers is under way, from {found.get(HOST)} since "
+                    f"{mark.get('CreatedAt')}. If it was killed, begin it again there, or take its mark away: "
+                    f"docker volume rm {MARK}"
+                )
+            try:
+                yield
+            finally:
+                with suppress(LauncherError):  # it is ours to take over the next time
+                    self._asked("DELETE", f"/volumes/{MARK}")
 
     # -- what is there
 
@@ -218,6 +250,11 @@ class Containers:
             said = reply.body.decode(errors="replace") if raw else reply.body
             raise LauncherError(f"Docker: {said.get('message', said) if isinstance(said, dict) else said}")
         return reply
+
+
+def _controller() -> str:
+    """This boot of this kernel, and of its network namespaces this one: where an abstract socket is seen."""
+    return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/net')}"
 
 
 def _names(listed: Mapping[str, Any]) -> set[str]:
