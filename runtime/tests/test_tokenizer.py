@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,16 @@ def test_a_byte_of_sentencepieces_is_that_byte(copy: Path) -> None:
     tokenizer = TextTokenizer(read_checkpoint(copy))
     tokens = tokenizer.encode("文心�")
     assert len(tokens) == 5 and b"".join(map(tokenizer.token_bytes, tokens)) == "文心�".encode()
+
+
+def test_other_threads_run_while_a_long_text_is_read(tokenizer: TextTokenizer) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(tokenizer.encode, "文" * 300_000)
+        turns = 0
+        while not reading.done():
+            time.sleep(0.001)
+            turns += 1
+    assert len(reading.result()) >= 300_000 and turns > 20
 
 
 def test_a_chat_is_written_in_ernies_template(tokenizer: TextTokenizer) -> None:

@@ -57,7 +57,8 @@ class TextTokenizer:
             raise CheckpointError(f"{checkpoint.directory}: the chat template is none: {error}") from error
 
     def encode(self, text: str, *, special: bool = True) -> list[int]:
-        return self.tokens.encode(text, add_special_tokens=special).ids
+        # Of a batch, since that lets other threads run: `encode` stopped all streams for a long text's seconds.
+        return self.tokens.encode_batch_fast([text], add_special_tokens=special)[0].ids
 
     def encode_chat(self, messages: Sequence[Mapping[str, Any]], *, answer: bool = True) -> list[int]:
         """The conversation in the checkpoint's chat template, up to where the assistant speaks."""
