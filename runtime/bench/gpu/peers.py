@@ -51,17 +51,19 @@ def generate(model: str) -> None:
 
 
 def continuous(model: str, ours: bool) -> None:
-    """transformers' continuous batching: with its `paged|sdpa`, for there is no hub; or with our attention."""
+    """transformers' continuous batching: with its `sdpa`, for there is no hub; or with our attention."""
     from transformers import ContinuousBatchingConfig, GenerationConfig
 
     from wxruntime.attention import install
 
-    made = random_model(model, "sdpa" if ours else "paged|sdpa")
+    made = random_model(model, "sdpa")
     if ours:
         install(made)
     who = "transformers batching" + (", our attention" if ours else "")
     settings = GenerationConfig(max_new_tokens=128, do_sample=False, eos_token_id=-1, pad_token_id=0, use_cache=False)
-    batching = ContinuousBatchingConfig(max_batch_tokens=2048, num_blocks=512, max_requests_per_batch=256)
+    batching = ContinuousBatchingConfig(
+        max_batch_tokens=2048, num_blocks=512, max_requests_per_batch=256, auto_switch_to_flash=False
+    )
     manager = made.init_continuous_batching(generation_config=settings, continuous_batching_config=batching)
     manager.start()
 
