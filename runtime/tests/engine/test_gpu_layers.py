@@ -16,18 +16,10 @@ from wxruntime.backends.transformers import Transformers
 from wxruntime.checkpoint import read_checkpoint
 from wxruntime.models.verify import Check, Trust
 from wxruntime.sampling import Sampling
-from wxruntime.tiny import Recipe, make_checkpoint
 
 PROMPTS = [5, 6, 7], list(range(3, 80)), [9]
 LAYERS = 20
 GREEDY = Sampling(max_tokens=12, temperature=0)
-
-
-@pytest.fixture(scope="module")
-def mixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("models") / "mixture"
-    make_checkpoint(directory, Recipe(moe=True, taught=False))
-    return directory
 
 
 def deeper(directory: Path, layers: int) -> Any:
@@ -57,7 +49,7 @@ def alone(model: Any) -> list[list[int]]:
     return [model.generate(torch.tensor([each]), **settings)[0, len(each) :].tolist() for each in PROMPTS]
 
 
-@pytest.mark.parametrize("kind", ["tiny", "mixture"])
+@pytest.mark.parametrize("kind", ["tiny", "moe"])
 def test_batched_answers_are_those_of_plain_generation(
     kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,12 +62,12 @@ def test_batched_answers_are_those_of_plain_generation(
     assert batched(directory, model) == wanted
 
 
-def test_layers_share_what_is_compiled(mixture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_share_what_is_compiled(moe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer is built in some parts, without keys in the cache and with them."""
     monkeypatch.setattr(ops, "TRITON", True)
-    model = deeper(mixture, LAYERS)
+    model = deeper(moe, LAYERS)
     install(model)
-    plain = batched(mixture, model)
+    plain = batched(moe, model)
     graphs: list[int] = []
 
     def keep(graph: Any, _: Any) -> Any:
@@ -84,5 +76,5 @@ def test_layers_share_what_is_compiled(mixture: Path, monkeypatch: pytest.Monkey
 
     torch._dynamo.reset()
     compile_layers(model, backend=keep)
-    assert batched(mixture, model) == plain
+    assert batched(moe, model) == plain
     assert max(graphs) > 10 and len(graphs) < LAYERS

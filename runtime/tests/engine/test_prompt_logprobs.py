@@ -13,7 +13,6 @@ from wxruntime.backends import prompt_logprobs
 from wxruntime.backends.base import Load, Logprob, Sequence
 from wxruntime.backends.transformers import CPU_BATCH_TOKENS, CPU_PAGE, Transformers, load
 from wxruntime.sampling import Sampling
-from wxruntime.tiny import Recipe, make_checkpoint
 
 # Within a page, over pages, and in several pieces of a step.
 LENGTHS = (1, 2, 5 * CPU_PAGE, CPU_BATCH_TOKENS, CPU_BATCH_TOKENS + 1, 2 * CPU_BATCH_TOKENS + 7)
@@ -65,13 +64,6 @@ class Reference:
             assert each.chosen == pytest.approx(float(expected[row, token]), abs=1e-4)
             assert [value for _, value in each.top] == pytest.approx(values, abs=1e-4)
             assert [float(expected[row, other]) for other, _ in each.top] == pytest.approx(values, abs=1e-4)
-
-
-@pytest.fixture(scope="module")
-def moe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("models") / "moe"
-    make_checkpoint(directory, Recipe(moe=True, taught=False))
-    return directory
 
 
 @pytest.fixture(scope="module")

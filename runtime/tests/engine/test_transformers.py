@@ -15,17 +15,9 @@ from wxruntime.backends.drawing import draw, nucleus
 from wxruntime.backends.transformers import CPU_BATCH_TOKENS, CPU_PAGE, Transformers, load
 from wxruntime.checkpoint import CheckpointError
 from wxruntime.sampling import Sampling
-from wxruntime.tiny import Recipe, make_checkpoint
 
 LENGTHS = (1, 30, CPU_PAGE, CPU_BATCH_TOKENS, 2 * CPU_BATCH_TOKENS + 7)
 GREEDY = Sampling(max_tokens=20, temperature=0)
-
-
-@pytest.fixture(scope="module")
-def moe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("models") / "moe"
-    make_checkpoint(directory, Recipe(moe=True, taught=False))
-    return directory
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,19 @@ def client(folder: Path) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://admin", timeout=20)
 
 
+async def reached(called: threading.Event) -> None:
+    while not called.is_set():
+        await asyncio.sleep(0.01)
+
+
+async def calls_go_on(gateway: Any, called: threading.Event) -> None:
+    """From now on, while the function waits."""
+    before = time.monotonic()
+    await reached(called)
+    assert (await gateway.chat()).status_code == 200
+    assert time.monotonic() - before < SLOW_S
+
+
 @in_loop
 async def test_calls_go_on_while_a_change_is_written_and_changes_wait_for_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -54,11 +67,8 @@ async def test_calls_go_on_while_a_change_is_written_and_changes_wait_for_each_o
         called, go = slow(monkeypatch, os, "fsync")
         bodies = [{"model": "ernie", "url": f"http://127.0.0.1:{port}"} for port in (7, 9)]
         asked = [asyncio.create_task(admin.post("/admin/replicas", json=body)) for body in bodies]
-        before = time.monotonic()
-        while not called.is_set():
-            await asyncio.sleep(0.01)
-        assert (await gateway.chat()).status_code == 200
-        assert time.monotonic() - before < SLOW_S and not any(task.done() for task in asked)
+        await calls_go_on(gateway, called)
+        assert not any(task.done() for task in asked)
         go()
         assert [(await task).status_code for task in asked] == [201, 201]
         kept = json.loads((tmp_path / "state.json").read_text())["models"]["ernie"]["replicas"]
@@ -76,8 +86,7 @@ async def test_what_a_client_began_and_did_not_wait_for_is_ended(
         async with client(tmp_path) as admin:
             body = {"model": "ernie", "url": "http://127.0.0.1:9"}
             asked = asyncio.create_task(admin.post("/admin/replicas", json=body))
-            while not called.is_set():
-                await asyncio.sleep(0.01)
+            await reached(called)
             asked.cancel()
         await asyncio.sleep(0.1)
         go()
@@ -94,11 +103,7 @@ async def test_a_directory_that_does_not_tell_a_users_name_holds_no_call_up_and_
         called, go = slow(monkeypatch, pwd, "getpwuid")
         body = {"model": "ernie", "url": "http://127.0.0.1:9"}
         asked = asyncio.create_task(admin.post("/admin/replicas", json=body))
-        before = time.monotonic()
-        while not called.is_set():
-            await asyncio.sleep(0.01)
-        assert (await gateway.chat()).status_code == 200
-        assert time.monotonic() - before < SLOW_S
+        await calls_go_on(gateway, called)
         assert (await asked).status_code == 201
         go()
     lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
