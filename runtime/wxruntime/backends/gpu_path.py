@@ -1,5 +1,4 @@
-"""Which way transformers' batching runs a model on a GPU: compiled layers, what a CUDA graph can hold, and a sentence
-for the log."""
+"""Which way transformers' batching runs a model on a GPU: layers, CUDA graphs, cache, and a sentence for the log."""
 
 from __future__ import annotations
 
@@ -44,9 +43,8 @@ def compile_layers(model: Any, **options: Any) -> None:
     transformers would compile a whole step, each layer anew: 18 were not done in four minutes on an H200. options: of
     torch.compile.
     """
-    torch._dynamo.config.allow_unspec_int_on_nn_module = (
-        True  # a layer's number is handed on; PyTorch 2.11 would fix it
-    )
+    # A layer hands its number on: PyTorch 2.11 would compile it in, and each layer anew.
+    torch._dynamo.config.allow_unspec_int_on_nn_module = True
     for layer in model.base_model.layers:
         layer.compile(dynamic=True, **options)
 

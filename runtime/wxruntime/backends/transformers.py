@@ -59,6 +59,8 @@ class Transformers:
         self._checkpoint, self._model = checkpoint, model
         self._gpu = model.device.type == "cuda"
         self._page = GPU_PAGE if self._gpu else CPU_PAGE
+        if self._gpu and options.compile and not self._why_eager():
+            compile_layers(model)
         self._config = self._batching(options)
         self._drawing = Drawing()
         self._matched: dict[str, int] = {}
@@ -93,10 +95,8 @@ class Transformers:
         settings["auto_switch_to_flash"] = False  # it would look for a kernel on a hub
         if self._gpu:
             config, dtype = self._model.config, self._model.dtype
-            eager = uncapturable(config, dtype, torch.cuda.get_device_capability(self._model.device))
+            eager = self._why_eager()
             log.info("on the GPU: %s", described(config, dtype, eager, options.compile))
-            if options.compile and not eager:
-                compile_layers(self._model)
             longest = options.context_length or self._checkpoint.context_length
             sequences = options.max_sequences or GPU_SEQUENCES
             free = torch.cuda.mem_get_info(self._model.device)[0] * options.memory_fraction
@@ -123,6 +123,11 @@ class Transformers:
         if tokens is not None:
             settings["num_blocks"] = -(-tokens // self._page)
         return ContinuousBatchingConfig(**settings)
+
+    def _why_eager(self) -> str:
+        """As uncapturable() has it."""
+        model = self._model
+        return uncapturable(model.config, model.dtype, torch.cuda.get_device_capability(model.device))
 
     def _cpu_tokens(self, longest: int) -> int:
         """Room in the KV cache, in tokens."""
